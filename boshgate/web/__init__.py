@@ -1,0 +1,1 @@
+"""The HTTP side: the ASGI application, its BOSH and WebSocket endpoints, health, CORS, client addresses."""
