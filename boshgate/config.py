@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from boshgate.errors import ConfigError
@@ -41,3 +49,249 @@ class Table(BaseModel):
     """A configuration table: frozen, and strict about unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class BackendAddress(Table):
+    """Where an XMPP server listens: ``tcp://`` plain, ``xmpp://`` STARTTLS required, ``xmpps://`` direct TLS.
+
+    ``tcp`` is for loopback or a mesh that encrypts by itself. RFC 6120 section 5, XEP-0368.
+    """
+
+    scheme: Literal["tcp", "xmpp", "xmpps"]
+    host: str
+    """Host name or IP address to connect to; the certificate is checked against the XMPP domain, not this."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def parse_backend(value: object) -> object:
+    """Turn ``scheme://host[:port]`` into the fields of a `BackendAddress`; raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    accepted = "(accepted: tcp://HOST:PORT, xmpp://HOST[:PORT], xmpps://HOST[:PORT])"
+    url = urlsplit(value)
+    if url.scheme not in DEFAULT_PORTS or not url.hostname or url.username or url.password:
+        raise ValueError(f"{value!r} is not a backend address {accepted}")
+    if url.path.strip("/") or url.query or url.fragment:
+        raise ValueError(f"{value!r} has more than a host and a port {accepted}")
+    try:
+        port = url.port or DEFAULT_PORTS[url.scheme]
+    except ValueError:
+        raise ValueError(f"{value!r} has no valid port {accepted}") from None
+    return {"scheme": url.scheme, "host": url.hostname, "port": port}
+
+
+Backend = Annotated[BackendAddress, BeforeValidator(parse_backend)]
+
+
+class ServerTable(Table):
+    """``[server]``: the public listener."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on for BOSH, WebSocket and the page."""
+    port: Port = 5280
+    """TCP port of the public listener (XEP-0124 section 20); 0 lets the system pick one."""
+    public_url: str | None = None
+    """The origin under which browsers reach this gateway, e.g. ``https://chat.example.org``."""
+    trusted_proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
+    """Networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed."""
+    allowed_origins: tuple[str, ...] = ("*",)
+    """Web origins that may use both transports, e.g. ``https://chat.example.org``; ``*`` allows all."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        url = urlsplit(value)
+        if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment:
+            raise ValueError(f"{value!r} is not an http:// or https:// URL")
+        return value.rstrip("/")
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            url = urlsplit(origin)
+            if origin != "*" and (not url.scheme or not url.hostname or url.path or url.query):
+                raise ValueError(f"{origin!r} is not an origin (accepted: '*' or scheme://host[:port])")
+        return tuple(origin.lower() for origin in value)
+
+
+class AdminTable(Table):
+    """``[admin]``: the listener for ``/healthz``, ``/readyz`` and ``/metrics``; keep it private."""
+
+    host: str = "127.0.0.1"
+    """Address of the admin listener."""
+    port: Port = 5281
+    """TCP port of the admin listener; 0 lets the system pick one."""
+
+
+class BoshTable(Table):
+    """``[bosh]``: XEP-0124; all times in seconds."""
+
+    path: str = "/http-bind"
+    """Path of the BOSH endpoint."""
+    max_wait: Annotated[int, Field(ge=0, le=65535)] = 55
+    """Longest time a request is held, seconds; keep it below the read timeout of the proxy in front."""
+    max_hold: Annotated[int, Field(ge=1, le=10)] = 1
+    """Most requests held at once for one session (the wire's ``hold``)."""
+    inactivity: Seconds = 60
+    """A session with no request outstanding ends after this many seconds (section 10)."""
+    max_pause: Annotated[int, Field(ge=0, le=65535)] = 120
+    """Longest pause that a client may ask for, seconds; 0 switches pauses off (section 10)."""
+    polling: Annotated[int, Field(ge=0, le=65535)] = 2
+    """Shortest time between two empty requests of a polling session, seconds (section 12)."""
+
+
+class WebSocketTable(Table):
+    """``[websocket]``: RFC 7395; all times in seconds."""
+
+    path: str = "/xmpp-websocket"
+    """Path of the WebSocket endpoint."""
+    ping_interval: Seconds = 25
+    """The gateway pings an idle client this often, seconds; keep it below the proxy's timeout."""
+    ping_timeout: Seconds = 20
+    """A client that has not answered a ping for so long is taken for lost, seconds."""
+
+
+class LimitsTable(Table):
+    """``[limits]``: what one client may cost; sizes in bytes, times in seconds."""
+
+    max_stanza_bytes: Annotated[int, Field(ge=10_000, le=64 << 20)] = 256 << 10
+    """Largest stanza from a client, bytes (RFC 6120 section 13.12: at least 10000)."""
+    max_body_bytes: Annotated[int, Field(ge=10_000, le=64 << 20)] = 512 << 10
+    """Largest BOSH request, bytes; at least ``max_stanza_bytes``."""
+    max_backend_stanza_bytes: Annotated[int, Field(ge=10_000, le=256 << 20)] = 10 << 20
+    """Largest stanza from the XMPP server, bytes."""
+    max_pending_bytes: Annotated[int, Field(ge=10_000, le=1 << 30)] = 256 << 10
+    """Bytes waiting for a client from which on its XMPP server is not read (backpressure)."""
+    max_payloads: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Most elements in one BOSH request."""
+    max_sessions: Annotated[int, Field(ge=1)] = 20_000
+    """Most BOSH sessions and WebSockets at once in this process."""
+    max_sessions_per_address: Annotated[int, Field(ge=0)] = 0
+    """Most BOSH sessions and WebSockets at once for one client address; 0 sets no limit."""
+    body_timeout: Seconds = 20
+    """A request whose body has not arrived after so long is answered with 408, seconds."""
+    connect_timeout: Seconds = 5
+    """Time to reach an XMPP server: DNS, TCP, TLS and stream header together, seconds."""
+    close_timeout: Seconds = 5
+    """Time for the other side to answer the closing of a stream, seconds."""
+    auth_timeout: Seconds = 60
+    """A stream that has not authenticated after so long is ended, seconds."""
+
+    @model_validator(mode="after")
+    def _body_holds_a_stanza(self) -> Self:
+        if self.max_body_bytes < self.max_stanza_bytes:
+            raise ValueError(
+                f"max_body_bytes is {self.max_body_bytes}, less than max_stanza_bytes (accepted: at least "
+                f"{self.max_stanza_bytes})"
+            )
+        return self
+
+
+class Domain(Table):
+    """One ``[[domains]]`` table: an XMPP domain that is served, and where its servers are."""
+
+    name: str
+    """The XMPP domain, as in JIDs."""
+    backends: Annotated[tuple[Backend, ...], Field(min_length=1)]
+    """Addresses of its servers, tried in order."""
+    ca_file: Path | None = None
+    """PEM file with the authorities that sign the servers' certificates; absent: the system's."""
+
+    @field_validator("name")
+    @classmethod
+    def _fold(cls, value: str) -> str:
+        return to_ascii(value)
+
+    @field_validator("ca_file")
+    @classmethod
+    def _is_readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not os.access(value, os.R_OK):
+            raise ValueError(f"{str(value)!r} cannot be read")
+        return value
+
+
+class Config(BaseSettings):
+    """The effective configuration; build it with `load`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="BOSHGATE_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    server: ServerTable = ServerTable()
+    admin: AdminTable = AdminTable()
+    bosh: BoshTable = BoshTable()
+    websocket: WebSocketTable = WebSocketTable()
+    limits: LimitsTable = LimitsTable()
+    domains: tuple[Domain, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        names = [domain.name for domain in self.domains]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"domain {name!r} is listed twice")
+        if self.bosh.path == self.websocket.path:
+            raise ValueError("bosh.path and websocket.path are the same")
+        return self
+
+    @field_validator("bosh", "websocket")
+    @classmethod
+    def _path_is_absolute(cls, value: BoshTable | WebSocketTable) -> BoshTable | WebSocketTable:
+        if not value.path.startswith("/") or value.path == "/" or set(value.path) & set("?#{} "):
+            raise ValueError(f"path: {value.path!r} is not a path (accepted: /NAME)")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: the environment wins over what `load` read from the file."""
+        return env_settings, init_settings
+
+
+def load(file: Path | None = None, flags: dict[str, dict[str, Any]] | None = None) -> Config:
+    """Read the configuration from *file*, the environment and *flags* (tables of keys; they win).
+
+    Raises ConfigError naming every wrong key.
+    """
+    tables: dict[str, Any] = {}
+    if file is not None:
+        try:
+            tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as exc:
+            raise ConfigError([f"{file}: {exc.strerror}"]) from exc
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+            raise ConfigError([f"{file}: not TOML: {exc}"]) from exc
+    try:
+        config = Config(**tables)
+        if not flags:
+            return config
+        # Flags win over the environment: apply them to what the other sources gave.
+        effective = config.model_dump(exclude_unset=True)
+        for table, keys in flags.items():
+            if isinstance(keys, dict):
+                effective[table] = {**effective.get(table, {}), **keys}
+        return Config.model_validate(effective)
+    except ValidationError as exc:
+        raise ConfigError([_problem(error) for error in exc.errors()]) from exc
+
+
+def _problem(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "configuration"
+    return f"{key}: {error['msg']}"
