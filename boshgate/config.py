@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
+import tomli_w
+from annotated_types import Ge, Le
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -18,8 +20,10 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from boshgate.errors import ConfigError
@@ -62,7 +66,9 @@ class BackendAddress(Table):
     """Host name or IP address to connect to; the certificate is checked against the XMPP domain, not this."""
     port: Annotated[int, Field(ge=1, le=65535)]
 
+    @model_serializer
     def __str__(self) -> str:
+        """The address as it is written in the configuration."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
@@ -181,7 +187,7 @@ class LimitsTable(Table):
     """Time to reach an XMPP server: DNS, TCP, TLS and stream header together, seconds."""
     close_timeout: Seconds = 5
     """Time for the other side to answer the closing of a stream, seconds."""
-    auth_timeout: Seconds = 60
+    auth_timeout: Seconds = 300
     """A stream that has not authenticated after so long is ended, seconds."""
 
     @model_validator(mode="after")
@@ -265,10 +271,10 @@ class Config(BaseSettings):
         return env_settings, init_settings
 
 
-def load(file: Path | None = None, flags: dict[str, dict[str, Any]] | None = None) -> Config:
-    """Read the configuration from *file*, the environment and *flags* (tables of keys; they win).
+def load(file: Path | None = None, flags: dict[str, Any] | None = None) -> Config:
+    """Read the configuration from *file*, the environment and *flags* (tables as in the file; they win).
 
-    Raises ConfigError naming every wrong key.
+    A domain in *flags* replaces the one of the same name. Raises ConfigError naming every wrong key.
     """
     tables: dict[str, Any] = {}
     if file is not None:
@@ -282,16 +288,48 @@ def load(file: Path | None = None, flags: dict[str, dict[str, Any]] | None = Non
         config = Config(**tables)
         if not flags:
             return config
-        # Flags win over the environment: apply them to what the other sources gave.
-        effective = config.model_dump(exclude_unset=True)
-        for table, keys in flags.items():
-            if isinstance(keys, dict):
-                effective[table] = {**effective.get(table, {}), **keys}
-        return Config.model_validate(effective)
+        return Config.model_validate(_merge(config.model_dump(exclude_unset=True), flags))
     except ValidationError as exc:
         raise ConfigError([_problem(error) for error in exc.errors()]) from exc
 
 
-def _problem(error: Any) -> str:
+def effective(config: Config) -> str:
+    """The whole of *config* as TOML, defaults included; it can be loaded again."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def _merge(tables: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(tables)
+    for name, value in flags.items():
+        if name == "domains":
+            given = {domain["name"] for domain in value}
+            kept = [domain for domain in tables.get(name, ()) if domain["name"] not in given]
+            merged[name] = [*kept, *value]
+        else:
+            merged[name] = {**tables.get(name, {}), **value}
+    return merged
+
+
+def _problem(error: ErrorDetails) -> str:
+    """One line for a validation *error*: the key, what is wrong, what is accepted."""
     key = ".".join(str(part) for part in error["loc"]) or "configuration"
-    return f"{key}: {error['msg']}"
+    message = error["msg"].removeprefix("Value error, ")
+    accepted = "" if "accepted:" in message else _accepted(error["loc"], error["type"])
+    return f"{key}: {message}{accepted}"
+
+
+def _accepted(path: tuple[int | str, ...], kind: str) -> str:
+    """What the key at *path* accepts, as far as the model says it."""
+    model: Any = Config
+    bounds: list[str] = []
+    for part in path:
+        if not isinstance(part, str):
+            continue
+        field = model.model_fields.get(part)
+        if field is None:
+            keys = ", ".join(model.model_fields) if kind == "extra_forbidden" else ""
+            return f" (accepted: {keys})" if keys else ""
+        model = Domain if part == "domains" else field.annotation
+        bounds = [f"at least {item.ge}" for item in field.metadata if isinstance(item, Ge)]
+        bounds += [f"at most {item.le}" for item in field.metadata if isinstance(item, Le)]
+    return f" (accepted: {', '.join(bounds)})" if bounds else ""

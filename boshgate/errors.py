@@ -10,7 +10,8 @@
         ├── ConnectFailed         no connection, no TLS, no usable stream (before it was ready)
         ├── ConnectionLost        the TCP connection ended without ``</stream:stream>``
         ├── BadStream             the server sent something that is no XMPP stream
-        └── QueueFull             the client sent more than may wait for the stream to be ready
+        ├── QueueFull             the client sent more than may wait for the stream to be ready
+        └── AuthenticationTimeout the client did not authenticate in time
 
 An error carries the answer to send: a condition in the words of the standard, and a text for the log.
 """
@@ -73,3 +74,7 @@ class BadStream(BackendError):
 
 class QueueFull(BackendError):
     """The client sent more bytes than may be queued before its stream is ready."""
+
+
+class AuthenticationTimeout(BackendError):
+    """The client did not authenticate within ``limits.auth_timeout`` (RFC 6120 section 13.12)."""

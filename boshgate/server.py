@@ -1,0 +1,127 @@
+"""Serving a gateway with uvicorn: both listeners in one loop, the ready line, and an orderly end.
+
+uvicorn waits for open requests and closes WebSockets by itself before an application hears of a shutdown; so
+the gateway is shut down here first, before uvicorn's own shutdown begins.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from boshgate.config import Config
+from boshgate.errors import ConfigError
+from boshgate.web.app import Gateway
+
+logger = logging.getLogger("boshgate.server")
+
+_KEEP_ALIVE_SECONDS = 75
+"""An idle HTTP connection is kept as long as nginx keeps its own: then the proxy is the one to close it."""
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server in a loop that it shares: it tells when it listens, and leaves signals alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do not: uvicorn would raise them again at the end, and the process would not end with status 0."""
+        yield
+
+
+class GatewayServer(_Server):
+    """The public listener; its shutdown begins with the gateway's."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, shut the gateway down, then uvicorn."""
+        for listener in self.servers:
+            listener.close()
+        await self._gateway.shut_down()
+        await super().shutdown(sockets)
+
+
+def _bind(table: str, host: str, port: int) -> socket.socket:
+    """Listen on *host* and *port*; raises ConfigError naming the key."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as exc:
+        listener.close()
+        raise ConfigError([f"{table}.port: cannot listen on {host} port {port}: {exc.strerror}"]) from exc
+    listener.setblocking(False)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _uvicorn_config(app: Any, config: Config) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="websockets-sansio",
+        # Above the limit that we check ourselves, so that the client gets a stream error before the close.
+        ws_max_size=2 * config.limits.max_stanza_bytes,
+        # 300 kB for each connection, and CRIME (RFC 7692 section 8): declined.
+        ws_per_message_deflate=False,
+        ws_ping_interval=config.websocket.ping_interval,
+        ws_ping_timeout=config.websocket.ping_timeout,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # boshgate.web.client does it
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=config.limits.close_timeout,
+    )
+
+
+async def serve(
+    config: Config, *, demo: dict[str, Any] | None = None, on_ready: Callable[[str, str], None]
+) -> None:
+    """Serve *config* until SIGTERM or SIGINT; *on_ready* gets the URLs of both listeners.
+
+    Raises ConfigError where an address cannot be listened on.
+    """
+    with contextlib.ExitStack() as stack:
+        public = stack.enter_context(
+            contextlib.closing(_bind("server", config.server.host, config.server.port))
+        )
+        private = stack.enter_context(
+            contextlib.closing(_bind("admin", config.admin.host, config.admin.port))
+        )
+        urls = _url(public), _url(private)
+        gateway = Gateway(config, demo=demo)
+        server = GatewayServer(_uvicorn_config(gateway, config), gateway)
+        admin = _Server(_uvicorn_config(gateway.admin, config))
+        tasks = [asyncio.create_task(admin.serve([private])), asyncio.create_task(server.serve([public]))]
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        await asyncio.gather(server.listening.wait(), admin.listening.wait())
+        on_ready(*urls)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        admin.should_exit = server.should_exit = True
+        await asyncio.gather(*tasks)
+    logger.info("stopped")

@@ -1,0 +1,45 @@
+"""Who may open a session now: the limits in total and for one client address, and the state of shutdown.
+
+One object for the process, asked by both transports.
+"""
+
+from collections import Counter
+
+from boshgate.config import LimitsTable
+
+
+class Admission:
+    """Counts open sessions; a refused one is told the condition that fits (XEP-0124 section 17.2)."""
+
+    def __init__(self, limits: LimitsTable) -> None:
+        self._max_sessions = limits.max_sessions
+        self._max_per_address = limits.max_sessions_per_address
+        self._by_address: Counter[str] = Counter()
+        self.open = 0
+        """Sessions that were admitted and not yet released."""
+        self.draining = False
+        """Set at shutdown: from then on nobody is admitted."""
+
+    def refusal(self, address: str) -> tuple[str, str] | None:
+        """Why a client at *address* may not open a session now: condition and reason; None: it may."""
+        if self.draining:
+            return "system-shutdown", "the gateway is shutting down"
+        if self.open >= self._max_sessions:
+            return "policy-violation", f"limits.max_sessions ({self._max_sessions}) reached"
+        if self._max_per_address and self._by_address[address] >= self._max_per_address:
+            return "policy-violation", f"limits.max_sessions_per_address ({self._max_per_address}) reached"
+        return None
+
+    def admit(self, address: str) -> None:
+        """Count a session of *address* as open; every call is matched by one of `release`."""
+        self.open += 1
+        if self._max_per_address:
+            self._by_address[address] += 1
+
+    def release(self, address: str) -> None:
+        """The session is over."""
+        self.open -= 1
+        if self._max_per_address:
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]

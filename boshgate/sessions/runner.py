@@ -1,0 +1,210 @@
+"""One BOSH session at work: the pure session joined to its streams, its exchanges and one timer.
+
+The session decides, synchronously; `Runner.pump` carries out what it decided. Every input ends in a pump,
+so that nothing stays behind. There is one timer for each session, and it is left alone when the session
+asks for a later time than it is set to (each request pushes the time back): it fires once too early and is
+set anew.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from boshgate.backend.pool import Backends
+from boshgate.backend.stream import BackendStream
+from boshgate.bosh.body import Body
+from boshgate.bosh.events import (
+    CloseStream,
+    OpenStream,
+    Respond,
+    RestartStream,
+    SendPayloads,
+    SessionTerminated,
+    Throttle,
+)
+from boshgate.bosh.session import Session
+from boshgate.errors import BackendError, QueueFull
+from boshgate.logs import SessionLogger
+from boshgate.metrics import Tally
+from boshgate.xmpp.framer import StreamHeader
+from boshgate.xmpp.xml import Element
+
+
+class Exchange(Protocol):
+    """One HTTP request and the response that it is owed (XEP-0124 section 14.3: a rid may have two)."""
+
+    def respond(self, body: bytes, content: str) -> None:
+        """Send *body*, a ``<body/>`` document, with Content-Type *content*."""
+
+
+class SessionStream:
+    """One stream of a session: hands what its XMPP server says to the session, under the stream's name."""
+
+    __slots__ = ("backend", "name", "runner")
+
+    def __init__(self, runner: "Runner", name: str) -> None:
+        self.runner = runner
+        self.name = name
+        self.backend: BackendStream
+
+    def stream_opened(self, header: StreamHeader) -> None:
+        """The server's stream header came: the first, or the one after a restart."""
+        runner = self.runner
+        runner.session.stream_opened(
+            self.name, authid=header.id, from_=header.from_, version=header.version, now=runner.now()
+        )
+        runner.pump()
+
+    def stream_received(self, elements: list[Element]) -> None:
+        """The server sent *elements*, in one burst."""
+        runner = self.runner
+        runner.tally.to_clients += len(elements)
+        runner.session.receive_payloads(self.name, elements, runner.now())
+        runner.pump()
+
+    def stream_closed(self, error: BackendError | None) -> None:
+        """The stream is over (XEP-0124 section 17.2: why)."""
+        runner = self.runner
+        del runner.streams[self.name]
+        condition = None
+        if error is not None:
+            runner.log.info("stream to the XMPP server failed: %s", error)
+            condition = "policy-violation" if isinstance(error, QueueFull) else "remote-connection-failed"
+        runner.session.stream_closed(self.name, condition, runner.now())
+        runner.pump()
+
+    def pause_sending(self) -> None:
+        """The server reads slowly; a BOSH client is bounded by its window of requests (14.2)."""
+
+    def resume_sending(self) -> None:
+        """The server reads again."""
+
+
+class Runner:
+    """A session, and everything of the outside world that belongs to it."""
+
+    __slots__ = (
+        "_backends",
+        "_loop",
+        "_on_end",
+        "_timer",
+        "_timer_due",
+        "address",
+        "log",
+        "opened_at",
+        "secure",
+        "session",
+        "streams",
+        "tally",
+    )
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        backends: Backends,
+        log: SessionLogger,
+        tally: Tally,
+        address: str,
+        secure: bool,
+        on_end: Callable[["Runner", SessionTerminated], None],
+    ) -> None:
+        self.session = session
+        self.streams: dict[str, SessionStream] = {}
+        self.log = log
+        self.tally = tally
+        self.address = address
+        self.secure = secure
+        self._backends = backends
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0
+        self.opened_at = self.now()
+
+    def now(self) -> int:
+        """The loop's clock in milliseconds."""
+        return int(self._loop.time() * 1000)
+
+    def receive_request(self, exchange: Exchange, body: Body) -> None:
+        """A request of this session arrived."""
+        self.session.receive_request(exchange, body, self.now())
+        self.pump()
+
+    def exchange_lost(self, exchange: Exchange) -> None:
+        """The client hung up before *exchange* was answered (XEP-0124 section 14.3)."""
+        self.session.exchange_lost(exchange, self.now())
+        self.pump()
+
+    def terminate(self, condition: str) -> None:
+        """End the session from our side (XEP-0124 section 17.2)."""
+        self.session.terminate(condition, self.now())
+        self.pump()
+
+    def pump(self) -> None:
+        """Carry out what the session decided, then set the timer."""
+        while (event := self.session.next_event()) is not None:
+            if type(event) is Respond:
+                event.exchange.respond(event.body, self.session.content)
+            elif type(event) is SendPayloads:
+                self._send(event)
+            else:
+                self._carry_out(event)
+        self._set_timer()
+
+    def _send(self, event: SendPayloads) -> None:
+        stream = self.streams.get(event.stream)
+        assert stream is not None, "the session sends to streams that it opened and that have not ended"
+        self.tally.from_clients += len(event.payloads)
+        stream.backend.write(b"".join([element.data for element in event.payloads]))
+
+    def _carry_out(self, event: object) -> None:
+        match event:
+            case OpenStream():
+                self._open(event)
+            case RestartStream(stream, to, from_, lang):
+                self.streams[stream].backend.restart(to=to, from_=from_, lang=lang)
+            case CloseStream(stream, clean):
+                if (closing := self.streams.get(stream)) is not None:
+                    closing.backend.close() if clean else closing.backend.abort()
+            case Throttle(stream, on):
+                if (throttled := self.streams.get(stream)) is not None:
+                    throttled.backend.pause_reading() if on else throttled.backend.resume_reading()
+            case SessionTerminated():
+                self._on_end(self, event)
+            case _:
+                raise AssertionError(f"the session has no event {event!r}")
+
+    def _open(self, event: OpenStream) -> None:
+        stream = self.streams[event.stream] = SessionStream(self, event.stream)
+        stream.backend = self._backends.open_stream(
+            to=event.to,
+            from_=event.from_,
+            lang=event.lang,
+            handler=stream,
+            inherit_lang=False,
+            client_address=self.address,
+        )
+
+    def _set_timer(self) -> None:
+        due = self.session.get_timer()
+        if due is None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            return
+        if self._timer is not None:
+            if self._timer_due <= due:
+                return
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._loop.call_at(due / 1000, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        # The loop may call a hair early; the session must not find its time in the future then.
+        now = max(self.now(), self._timer_due)
+        due = self.session.get_timer()
+        if due is not None and due <= now:
+            self.session.handle_timer(now)
+        self.pump()

@@ -1,0 +1,125 @@
+"""All BOSH sessions of this process: found by sid, made within the limits, ended together at shutdown."""
+
+import asyncio
+import logging
+import secrets
+from typing import Final
+
+from boshgate.backend.pool import Backends
+from boshgate.bosh.body import Body
+from boshgate.bosh.events import SessionTerminated
+from boshgate.bosh.policy import SessionPolicy
+from boshgate.bosh.session import Session
+from boshgate.config import Config, to_ascii
+from boshgate.errors import BindingError
+from boshgate.logs import SessionLogger, short
+from boshgate.metrics import BOSH, Metrics
+from boshgate.sessions.admission import Admission
+from boshgate.sessions.runner import Exchange, Runner
+
+SID_BYTES: Final = 24
+"""XEP-0124 section 19.3: a sid is unpredictable; at least 128 bits are asked for, these are 192."""
+
+logger = logging.getLogger("boshgate.bosh")
+
+
+def policy_of(config: Config) -> SessionPolicy:
+    """The numbers that the pure session works with, from the configuration."""
+    return SessionPolicy(
+        max_wait=config.bosh.max_wait,
+        max_hold=config.bosh.max_hold,
+        inactivity=config.bosh.inactivity,
+        max_pause=config.bosh.max_pause,
+        polling=config.bosh.polling,
+        max_pending_bytes=config.limits.max_pending_bytes,
+    )
+
+
+class Sessions:
+    """The store of runners, by sid."""
+
+    def __init__(self, config: Config, backends: Backends, admission: Admission, metrics: Metrics) -> None:
+        self._policy = policy_of(config)
+        self._backends = backends
+        self._admission = admission
+        self._metrics = metrics
+        self._runners: dict[str, Runner] = {}
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self._opened = metrics.opened.labels(BOSH)
+        self._open = metrics.open.labels(BOSH)
+        self._lifetime = metrics.lifetime.labels(BOSH)
+
+    def __len__(self) -> int:
+        return len(self._runners)
+
+    def find(self, sid: str) -> Runner:
+        """The session named *sid*; raises BindingError item-not-found (XEP-0124 section 17.2)."""
+        try:
+            return self._runners[sid]
+        except KeyError:
+            raise BindingError("item-not-found", "unknown sid") from None
+
+    def create(self, exchange: Exchange, request: Body, *, address: str, secure: bool) -> Runner:
+        """Make a session for the creation *request* (XEP-0124 section 7.1).
+
+        Raises BindingError: no such domain here, bad attributes, no room, or shutting down.
+        """
+        self._check_domain(request.to)
+        if (refusal := self._admission.refusal(address)) is not None:
+            raise BindingError(*refusal)
+        sid = secrets.token_urlsafe(SID_BYTES)
+        loop = asyncio.get_running_loop()
+        session = Session(
+            sid, secrets.token_urlsafe(8), exchange, request, self._policy, int(loop.time() * 1000)
+        )
+        runner = Runner(
+            session,
+            backends=self._backends,
+            log=SessionLogger(logger, short(sid)),
+            tally=self._metrics.bosh,
+            address=address,
+            secure=secure,
+            on_end=self._ended,
+        )
+        self._runners[sid] = runner
+        self._emptied.clear()
+        self._admission.admit(address)
+        self._opened.inc()
+        self._open.inc()
+        runner.log.info("opened for %s by %s", request.to, address)
+        runner.pump()
+        return runner
+
+    def _check_domain(self, to: str | None) -> None:
+        """Only configured domains are served (XEP-0124 sections 7.1, 17.2); ``route`` is ignored."""
+        if not to:
+            raise BindingError("improper-addressing", "the request names no domain in 'to'")
+        try:
+            served = self._backends.serves(to_ascii(to))
+        except ValueError:
+            raise BindingError("improper-addressing", "'to' is not a domain name") from None
+        if not served:
+            raise BindingError("host-unknown", "'to' is not a domain that is served here")
+
+    def _ended(self, runner: Runner, event: SessionTerminated) -> None:
+        session = runner.session
+        del self._runners[session.sid]
+        self._admission.release(runner.address)
+        seconds = (runner.now() - runner.opened_at) / 1000
+        reason = event.condition or event.reason
+        self._metrics.closed.labels(BOSH, reason).inc()
+        self._open.dec()
+        self._lifetime.observe(seconds)
+        runner.log.info("closed after %.1f s: %s", seconds, event.reason)
+        if not self._runners:
+            self._emptied.set()
+
+    def terminate_all(self, condition: str) -> None:
+        """End every session: held requests are answered now, others with their next request (SM7)."""
+        for runner in list(self._runners.values()):
+            runner.terminate(condition)
+
+    async def emptied(self) -> None:
+        """Wait until no session is left."""
+        await self._emptied.wait()

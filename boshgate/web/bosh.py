@@ -1,0 +1,207 @@
+"""The BOSH endpoint: a raw ASGI callable that reads a request, hands it to its session and waits.
+
+It waits in ``receive()``: that returns when the client hung up and, as the ASGI specification says, once the
+response has been sent. So a held request costs no task and no future of its own, and the session answers it
+from wherever it happens to run (`boshgate.web.eager`).
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from starlette.types import Receive, Scope, Send
+
+from boshgate.bosh.body import Body, parse_body, serialise_body
+from boshgate.config import Config
+from boshgate.errors import BindingError
+from boshgate.metrics import BOSH, Metrics
+from boshgate.sessions.runner import Runner
+from boshgate.sessions.store import Sessions
+from boshgate.web.client import client_of
+from boshgate.web.cors import Headers, Origins, find
+from boshgate.web.eager import run_eagerly
+
+DEFAULT_CONTENT: Final = "text/xml; charset=utf-8"
+"""XEP-0124 section 7.1: the Content-Type of every response unless the session asked for another."""
+
+_FIXED_HEADERS: Final[Headers] = [
+    # A response is for one request only; XEP-0124 is silent, some browsers were not.
+    (b"cache-control", b"no-store"),
+    # The client may choose the Content-Type: the document must not become a page of this origin.
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+    # nginx must not keep back an answer that is there.
+    (b"x-accel-buffering", b"no"),
+]
+
+logger = logging.getLogger("boshgate.bosh")
+
+
+class _TooLarge(Exception):
+    """The request is larger than ``limits.max_body_bytes``."""
+
+
+class _ClientGone(Exception):
+    """The client hung up while it was sending its request."""
+
+
+class HttpExchange:
+    """One HTTP request and the response that it is owed."""
+
+    __slots__ = ("_headers", "_send", "answered", "remainder")
+
+    def __init__(self, send: Send, headers: Headers) -> None:
+        self._send = send
+        self._headers = headers
+        self.answered = False
+        """Whether the response was given; its bytes may still be on their way."""
+        self.remainder: asyncio.Task[None] | None = None
+        """Finishes the response where the client reads more slowly than we write."""
+
+    def respond(self, body: bytes, content: str) -> None:
+        """Send *body* with status 200 (XEP-0124 section 5; 17.1: errors too)."""
+        self.reply(200, body, content.encode("latin-1"))
+
+    def reply(self, status: int, body: bytes, content: bytes, extra: Headers | None = None) -> None:
+        """Send the one response of this exchange."""
+        assert not self.answered, "a request is answered once"
+        self.answered = True
+        headers = [
+            # Never chunked: XEP-0124 section 5.
+            (b"content-length", str(len(body)).encode("ascii")),
+            (b"content-type", content),
+            *self._headers,
+        ]
+        if extra is not None:
+            headers += extra
+        self.remainder = run_eagerly(self._write(status, headers, body))
+
+    async def _write(self, status: int, headers: Headers, body: bytes) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+class BoshEndpoint:
+    """Serves ``bosh.path``."""
+
+    def __init__(self, config: Config, sessions: Sessions, origins: Origins, metrics: Metrics) -> None:
+        self._sessions = sessions
+        self._origins = origins
+        self._metrics = metrics
+        self._tally = metrics.bosh
+        self._trusted_proxies = config.server.trusted_proxies
+        self._max_body_bytes = config.limits.max_body_bytes
+        self._body_timeout = config.limits.body_timeout
+        self._max_payloads = config.limits.max_payloads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers = self._origins.headers(scope["headers"]) + _FIXED_HEADERS
+        exchange = HttpExchange(send, headers)
+        try:
+            if scope["method"] != "POST":
+                self._serve_other_method(exchange, scope)
+            elif (data := await self._read(exchange, scope, receive)) is not None:
+                runner = self._dispatch(exchange, scope, data)
+                if not exchange.answered and runner is not None:
+                    await self._hold(exchange, runner, receive)
+        except _ClientGone:
+            return
+        if exchange.remainder is not None:
+            await exchange.remainder
+
+    async def _hold(self, exchange: HttpExchange, runner: Runner, receive: Receive) -> None:
+        """Wait until *exchange* is answered or lost (XEP-0124 section 14.3)."""
+        try:
+            while not exchange.answered and (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            if not exchange.answered:
+                runner.exchange_lost(exchange)
+
+    def _dispatch(self, exchange: HttpExchange, scope: Scope, data: bytes) -> Runner | None:
+        """Give the request to its session; what cannot be served is answered here, with a condition."""
+        self._tally.requests += 1
+        try:
+            body = parse_body(data, max_payloads=self._max_payloads)
+            if body.sid is None:
+                return self._create(exchange, scope, body)
+            runner = self._sessions.find(body.sid)
+            runner.receive_request(exchange, body)
+        except BindingError as error:
+            self._refuse(exchange, scope, error)
+        except Exception:
+            logger.exception("bug: a request ended in an exception")
+            if not exchange.answered:
+                self._terminal(exchange, "internal-server-error")
+        else:
+            return runner
+        return None
+
+    def _create(self, exchange: HttpExchange, scope: Scope, body: Body) -> Runner:
+        client = client_of(scope, self._trusted_proxies)
+        return self._sessions.create(exchange, body, address=client.address, secure=client.secure)
+
+    def _refuse(self, exchange: HttpExchange, scope: Scope, error: BindingError) -> None:
+        address = client_of(scope, self._trusted_proxies).address
+        logger.info("refused a request from %s: %s", address, error)
+        self._metrics.refused.labels(BOSH, error.condition).inc()
+        if not exchange.answered:
+            self._terminal(exchange, error.condition)
+
+    def _terminal(self, exchange: HttpExchange, condition: str) -> None:
+        """XEP-0124 section 17.2, for a request that belongs to no session."""
+        exchange.respond(terminal_body(condition), DEFAULT_CONTENT)
+
+    async def _read(self, exchange: HttpExchange, scope: Scope, receive: Receive) -> bytes | None:
+        """Read the entity; what is too large or too slow is answered here, and None comes back."""
+        try:
+            async with asyncio.timeout(self._body_timeout):
+                return await self._read_entity(scope, receive)
+        except _TooLarge:
+            self._reject(exchange, scope, 413, "policy-violation", f"more than {self._max_body_bytes} bytes")
+        except TimeoutError:
+            self._reject(exchange, scope, 408, "bad-request", f"incomplete after {self._body_timeout} s")
+        return None
+
+    async def _read_entity(self, scope: Scope, receive: Receive) -> bytes:
+        length = find(scope["headers"], b"content-length")
+        if length is not None and int(length) > self._max_body_bytes:
+            raise _TooLarge
+        data = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGone
+            data += message.get("body", b"")
+            if len(data) > self._max_body_bytes:
+                raise _TooLarge
+            if not message.get("more_body", False):
+                return data
+
+    def _reject(self, exchange: HttpExchange, scope: Scope, status: int, condition: str, why: str) -> None:
+        address = client_of(scope, self._trusted_proxies).address
+        logger.info("refused a request from %s: HTTP %d, %s", address, status, why)
+        self._metrics.refused.labels(BOSH, str(status)).inc()
+        # The rest of the request is not read: the connection cannot be used again (RFC 9112 section 9.6).
+        exchange.reply(
+            status, terminal_body(condition), DEFAULT_CONTENT.encode(), extra=[(b"connection", b"close")]
+        )
+
+    def _serve_other_method(self, exchange: HttpExchange, scope: Scope) -> None:
+        """XEP-0124 section 5 knows POST only; OPTIONS is the browser's question before it."""
+        if scope["method"] == "OPTIONS":
+            exchange.reply(200, b"", b"text/plain", extra=self._origins.preflight())
+        elif scope["method"] in {"GET", "HEAD"} and scope["query_string"]:
+            # XEP-0252 section 6: script syntax is not supported.
+            exchange.reply(404, b"Not found\n", b"text/plain; charset=utf-8")
+        else:
+            text = b"This is a BOSH endpoint (XEP-0124): XMPP clients send POST requests here.\n"
+            allow: Headers = [(b"allow", b"POST, OPTIONS")]
+            exchange.reply(405, text, b"text/plain; charset=utf-8", extra=allow)
+
+
+def terminal_body(condition: str) -> bytes:
+    """The ``<body/>`` that ends a session with *condition* (XEP-0124 section 17.2)."""
+    attributes: dict[str, Any] = {"type": "terminate", "condition": condition}
+    return serialise_body(attributes, ())
