@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from boshgate.errors import ConfigError
 
@@ -32,8 +32,19 @@ Seconds = Annotated[int, Field(ge=1, le=65535)]
 """Whole seconds in the range of the wire's unsignedShort (XEP-0124, XML Schema)."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 DEFAULT_PORTS = {"tcp": 5222, "xmpp": 5222, "xmpps": 5223}
+
+
+def _parse_network(value: object) -> object:
+    """Turn ``address/bits`` into a network; raises ValueError."""
+    try:
+        return ipaddress.ip_network(value) if isinstance(value, str) else value
+    except ValueError as exc:
+        raise ValueError(f"{exc} (accepted: ADDRESS or ADDRESS/BITS)") from None
+
+
+Network = Annotated[IPNetwork, BeforeValidator(_parse_network)]
 
 
 def to_ascii(domain: str) -> str:
@@ -223,16 +234,8 @@ class Domain(Table):
         return value
 
 
-class Config(BaseSettings):
+class Config(Table):
     """The effective configuration; build it with `load`."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix="BOSHGATE_",
-        env_nested_delimiter="__",
-        nested_model_default_partial_update=True,
-    )
 
     server: ServerTable = ServerTable()
     admin: AdminTable = AdminTable()
@@ -258,17 +261,11 @@ class Config(BaseSettings):
             raise ValueError(f"path: {value.path!r} is not a path (accepted: /NAME)")
         return value
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: the environment wins over what `load` read from the file."""
-        return env_settings, init_settings
+
+class _Environment(Config, BaseSettings):
+    """The same tables, as the environment may set them."""
+
+    model_config = SettingsConfigDict(env_prefix="BOSHGATE_", env_nested_delimiter="__")
 
 
 def load(file: Path | None = None, flags: dict[str, Any] | None = None) -> Config:
@@ -285,10 +282,11 @@ def load(file: Path | None = None, flags: dict[str, Any] | None = None) -> Confi
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
             raise ConfigError([f"{file}: not TOML: {exc}"]) from exc
     try:
-        config = Config(**tables)
-        if not flags:
-            return config
-        return Config.model_validate(_merge(config.model_dump(exclude_unset=True), flags))
+        environment = EnvSettingsSource(_Environment)()
+    except SettingsError as exc:
+        raise ConfigError([f"environment: {exc} (accepted: JSON for lists and tables)"]) from exc
+    try:
+        return Config.model_validate(_merge(_merge(tables, environment), flags or {}))
     except ValidationError as exc:
         raise ConfigError([_problem(error) for error in exc.errors()]) from exc
 
@@ -298,15 +296,18 @@ def effective(config: Config) -> str:
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
 
 
-def _merge(tables: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
+def _merge(tables: dict[str, Any], stronger: dict[str, Any]) -> dict[str, Any]:
+    """Lay *stronger* over *tables*, key by key; a domain replaces the one of the same name."""
     merged = dict(tables)
-    for name, value in flags.items():
-        if name == "domains":
-            given = {domain["name"] for domain in value}
-            kept = [domain for domain in tables.get(name, ()) if domain["name"] not in given]
-            merged[name] = [*kept, *value]
+    for name, value in stronger.items():
+        below = tables.get(name)
+        if isinstance(value, dict) and isinstance(below, dict):
+            merged[name] = {**below, **value}
+        elif isinstance(value, list) and isinstance(below, list):
+            names = [domain.get("name") for domain in value]
+            merged[name] = [domain for domain in below if domain.get("name") not in names] + value
         else:
-            merged[name] = {**tables.get(name, {}), **value}
+            merged[name] = value
     return merged
 
 
@@ -325,6 +326,8 @@ def _accepted(path: tuple[int | str, ...], kind: str) -> str:
     for part in path:
         if not isinstance(part, str):
             continue
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            break
         field = model.model_fields.get(part)
         if field is None:
             keys = ", ".join(model.model_fields) if kind == "extra_forbidden" else ""

@@ -57,7 +57,7 @@ class BackendError(BoshgateError):
 
 
 class ConnectFailed(BackendError):
-    """No usable stream could be had: DNS, TCP, TLS, certificate, STARTTLS or stream header (XEP-0124 17.2)."""
+    """No usable stream could be had: DNS, TCP, TLS, certificate, STARTTLS or header (XEP-0124 17.2)."""
 
 
 class ConnectionLost(BackendError):

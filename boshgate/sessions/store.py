@@ -31,7 +31,7 @@ def policy_of(config: Config) -> SessionPolicy:
         inactivity=config.bosh.inactivity,
         max_pause=config.bosh.max_pause,
         polling=config.bosh.polling,
-        max_pending_bytes=config.limits.max_pending_bytes,
+        high_water=config.limits.max_pending_bytes,
     )
 
 
@@ -111,7 +111,16 @@ class Sessions:
         self._metrics.closed.labels(BOSH, reason).inc()
         self._open.dec()
         self._lifetime.observe(seconds)
-        runner.log.info("closed after %.1f s: %s", seconds, event.reason)
+        for direction, count in (("to_client", event.undelivered), ("to_server", event.discarded)):
+            if count:
+                self._metrics.dropped.labels(direction, "session ended").inc(count)
+        runner.log.info(
+            "closed after %.1f s: %s (undelivered %d, discarded %d)",
+            seconds,
+            event.reason,
+            event.undelivered,
+            event.discarded,
+        )
         if not self._runners:
             self._emptied.set()
 
