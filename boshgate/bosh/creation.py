@@ -1,0 +1,130 @@
+"""What a session creation request asks for and what it is granted (XEP-0124 section 7, XEP-0206 sections 3 and 4)."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from boshgate.bosh.body import Body
+from boshgate.bosh.conditions import Condition
+from boshgate.bosh.policy import SessionPolicy
+from boshgate.errors import BindingError
+from boshgate.namespaces import XBOSH
+
+VERSION: Final = (1, 11)
+"""The version of XEP-0124 that is implemented, the wire's ``ver``."""
+
+DEFAULT_CONTENT: Final = "text/xml; charset=utf-8"
+"""7.1: the Content-Type of all responses unless the client asks for another."""
+
+RESTARTLOGIC: Final = f"{{{XBOSH}}}restartlogic"
+"""XEP-0206 section 4."""
+
+_VER: Final = re.compile(r"([0-9]{1,5})\.([0-9]{1,5})", re.ASCII)
+_LANG: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_MEDIA_TYPE: Final = re.compile(
+    rf'{_TOKEN}/{_TOKEN}(?: *; *{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*'
+)  # RFC 9110 section 8.3.1, in one line and without quoted pairs
+_BARE_JID: Final = re.compile(r"""(?:[^\s"&'/:<>@]{1,1023}@)?[^\s"&'/:<>@]{1,1023}""")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the session works with until its end; times in seconds, as on the wire (7.2)."""
+
+    to: str
+    from_: str | None
+    lang: str | None
+    content: str
+    ver: tuple[int, int] | None
+    """None: the client sent none, which makes it a legacy client (17.1)."""
+    wait: int
+    hold: int
+    requests: int
+    inactivity: int
+
+    @property
+    def polling(self) -> bool:
+        """12: either number makes a polling session, in which every request is answered at once."""
+        return self.wait == 0 or self.hold == 0
+
+
+def grant_session(request: Body, policy: SessionPolicy) -> Grant:
+    """Return what *request* is granted under *policy*.
+
+    Raises BindingError: improper-addressing (no ``to``), bad-request (an attribute is malformed; payloads).
+    """
+    # 7.1: a creation request carries no payload: a client that sends one has lost its sid, and must know.
+    if request.payloads or request.is_terminate:
+        raise BindingError(Condition.BAD_REQUEST, "neither payloads nor terminate without a sid")
+    if not request.to:
+        raise BindingError(Condition.IMPROPER_ADDRESSING, "a creation request needs 'to'")
+    wait = request.number("wait", 65535)
+    wait = policy.max_wait if wait is None else min(wait, policy.max_wait)
+    hold = request.number("hold", 255)
+    hold = min(1 if hold is None else hold, policy.max_hold)
+    return Grant(
+        to=request.to,
+        from_=_bare_jid(request.from_),
+        lang=_language(request.lang),
+        content=_content(request.attributes.get("content")),
+        ver=_version(request.attributes.get("ver")),
+        wait=wait,
+        hold=hold,
+        # 7.2 compares with the hold that was asked for. Where less is granted we depart from that: more requests
+        # than are held and one to send with are of no use, and each would claim a place in the buffer (14.3).
+        requests=hold + 1,
+        # 12: a polling session is expected to be silent for longer.
+        inactivity=policy.inactivity if wait and hold else policy.polling_inactivity,
+    )
+
+
+def creation_attributes(sid: str, grant: Grant, policy: SessionPolicy) -> dict[str, str]:
+    """Return the attributes that belong to the creation response, and to no other one (7.2)."""
+    # 7.2: the lower of both versions; minor is a number of its own: 1.10 is more than 1.6.
+    major, minor = min(VERSION, grant.ver or VERSION)
+    attributes = {
+        "sid": sid,
+        "wait": str(grant.wait),
+        "requests": str(grant.requests),
+        "ver": f"{major}.{minor}",
+        "inactivity": str(grant.inactivity),
+        "hold": str(grant.hold),
+        RESTARTLOGIC: "true",
+    }
+    if policy.polling:
+        attributes["polling"] = str(policy.polling)
+    if policy.max_pause:
+        attributes["maxpause"] = str(policy.max_pause)
+    return attributes
+
+
+def _version(value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = _VER.fullmatch(value)
+    if match is None:
+        raise BindingError(Condition.BAD_REQUEST, "ver is not major.minor")
+    return int(match[1]), int(match[2])
+
+
+def _content(value: str | None) -> str:
+    """Return the Content-Type for *value*: it becomes a header, so that nothing but a media type may pass."""
+    if value is None or value == DEFAULT_CONTENT:
+        return DEFAULT_CONTENT
+    if len(value) > 128 or _MEDIA_TYPE.fullmatch(value) is None:
+        raise BindingError(Condition.BAD_REQUEST, "content is no media type")
+    return value
+
+
+def _language(value: str | None) -> str | None:
+    """Return *value* if it looks like a language tag (RFC 5646); what is none is of no use to anybody."""
+    return value if value is not None and _LANG.fullmatch(value) else None
+
+
+def _bare_jid(value: str | None) -> str | None:
+    """Return *value* without resource (RFC 6120 section 4.7.1: a stream is from a bare JID), None if it is no JID."""
+    if value is None:
+        return None
+    bare = value.partition("/")[0]
+    return bare if _BARE_JID.fullmatch(bare) else None

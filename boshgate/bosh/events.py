@@ -1,0 +1,87 @@
+"""What a session wants done: the core decides, the shell does (each event names the section behind it)."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from boshgate.xmpp.xml import Element
+
+Exchange = Hashable
+"""One HTTP request/response pair, a token made by the shell.
+
+Two exchanges may carry the same rid at once (XEP-0124 section 14.3), so nothing is keyed by rid alone.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Answer *exchange* with the complete ``<body/>`` document *body*; each exchange gets one (section 8)."""
+
+    exchange: Exchange
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Open a stream to the domain *to* for a new session (7.1, XEP-0206 section 3)."""
+
+    stream: str
+    to: str
+    from_: str | None
+    lang: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartStream:
+    """Send a new stream header over the same connection, no ``</stream:stream>`` (XEP-0206 section 5)."""
+
+    stream: str
+    to: str
+    from_: str | None
+    lang: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendPayloads:
+    """Forward *payloads* to the server in this order, as soon as the stream is ready (section 8)."""
+
+    stream: str
+    payloads: tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """End the stream; what was sent before goes out first.
+
+    *clean*: the client or the server ended it: send ``</stream:stream>`` and wait for the peer's (13,
+    RFC 6120 section 4.4). Not clean: the client was lost, or is being dropped: a stream that XEP-0198 can
+    resume must lose its TCP connection without ``</stream:stream>`` (XEP-0198 section 5).
+    """
+
+    stream: str
+    clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """Stop (*on*) or go on reading from the server: too much waits for the client."""
+
+    stream: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTerminated:
+    """The last event: the sid is to be forgotten, ``item-not-found`` from now on (section 10).
+
+    *condition* is what the client was, or would have been, told (17.2; None: nothing went wrong);
+    *reason* is one line for the log. What was lost, in payloads: *undelivered* came from the server and was
+    in no response; *discarded* came from the client and was not forwarded.
+    """
+
+    condition: str | None
+    reason: str
+    undelivered: int
+    discarded: int
+
+
+Event = Respond | OpenStream | RestartStream | SendPayloads | CloseStream | Throttle | SessionTerminated
