@@ -10,7 +10,6 @@ import uvloop
 import boshgate
 from boshgate import logs, server
 from boshgate.config import Config, effective, load
-from boshgate.demo.run import run_demo
 from boshgate.errors import ConfigError
 from boshgate.logs import LogLevel
 
@@ -71,6 +70,8 @@ def check_config(file: Annotated[Path, typer.Argument(help="TOML file with the c
 @app.command()
 def demo(port: PublicPort = None, admin_port: AdminPort = 0, log_level: Level = LogLevel.WARNING) -> None:
     """Start a playground: an XMPP server with three users, the gateway and the page."""
+    from boshgate.demo.run import run_demo  # noqa: PLC0415  # a gateway that serves does not load it
+
     logs.configure(log_level)
     try:
         uvloop.run(run_demo(load(flags=_flags(None, port, admin_port, None))))

@@ -7,8 +7,9 @@ set anew.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import cast
 
 from boshgate.backend.pool import Backends
 from boshgate.backend.stream import BackendStream
@@ -30,9 +31,12 @@ from boshgate.xmpp.framer import StreamHeader
 from boshgate.xmpp.xml import Element
 
 
-class Exchange(Protocol):
+class Exchange(ABC):
     """One HTTP request and the response that it is owed (XEP-0124 section 14.3: a rid may have two)."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def respond(self, body: bytes, content: str) -> None:
         """Send *body*, a ``<body/>`` document, with Content-Type *content*."""
 
@@ -145,7 +149,7 @@ class Runner:
         """Carry out what the session decided, then set the timer."""
         while (event := self.session.next_event()) is not None:
             if type(event) is Respond:
-                event.exchange.respond(event.body, self.session.content)
+                cast(Exchange, event.exchange).respond(event.body, self.session.content)
             elif type(event) is SendPayloads:
                 self._send(event)
             else:

@@ -31,7 +31,7 @@ def policy_of(config: Config) -> SessionPolicy:
         inactivity=config.bosh.inactivity,
         max_pause=config.bosh.max_pause,
         polling=config.bosh.polling,
-        high_water=config.limits.max_pending_bytes,
+        max_pending_bytes=config.limits.max_pending_bytes,
     )
 
 

@@ -7,15 +7,15 @@ from wherever it happens to run (`boshgate.web.eager`).
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Final, cast
 
 from starlette.types import Receive, Scope, Send
 
-from boshgate.bosh.body import Body, parse_body, serialise_body
+from boshgate.bosh.body import Body, parse_body, terminal_body
 from boshgate.config import Config
 from boshgate.errors import BindingError
 from boshgate.metrics import BOSH, Metrics
-from boshgate.sessions.runner import Runner
+from boshgate.sessions.runner import Exchange, Runner
 from boshgate.sessions.store import Sessions
 from boshgate.web.client import client_of
 from boshgate.web.cors import Headers, Origins, find
@@ -45,7 +45,7 @@ class _ClientGone(Exception):
     """The client hung up while it was sending its request."""
 
 
-class HttpExchange:
+class HttpExchange(Exchange):
     """One HTTP request and the response that it is owed."""
 
     __slots__ = ("_headers", "_send", "answered", "remainder")
@@ -173,7 +173,7 @@ class BoshEndpoint:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _ClientGone
-            data += message.get("body", b"")
+            data += cast(bytes, message.get("body", b""))
             if len(data) > self._max_body_bytes:
                 raise _TooLarge
             if not message.get("more_body", False):
@@ -199,9 +199,3 @@ class BoshEndpoint:
             text = b"This is a BOSH endpoint (XEP-0124): XMPP clients send POST requests here.\n"
             allow: Headers = [(b"allow", b"POST, OPTIONS")]
             exchange.reply(405, text, b"text/plain; charset=utf-8", extra=allow)
-
-
-def terminal_body(condition: str) -> bytes:
-    """The ``<body/>`` that ends a session with *condition* (XEP-0124 section 17.2)."""
-    attributes: dict[str, Any] = {"type": "terminate", "condition": condition}
-    return serialise_body(attributes, ())

@@ -92,5 +92,5 @@ def _x_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[Address |
         return [(None, schemes[-1])] if schemes else []
     if len(schemes) < len(addresses):
         # One value for several hops: most proxies set it once, at the edge.
-        schemes = [None] * (len(addresses) - len(schemes)) + schemes
+        schemes = [*(None for _ in addresses[len(schemes) :]), *schemes]
     return list(zip(addresses, schemes[-len(addresses) :], strict=True))

@@ -7,7 +7,7 @@ and now, and only when it suspends does a task take it over (Python 3.12 has eag
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 
@@ -31,14 +31,13 @@ async def _finish(coroutine: Coroutine[Any, Any, None], waiting_for: Any) -> Non
 def _resume(coroutine: Coroutine[Any, Any, None], waiting_for: Any) -> Generator[Any, Any, None]:
     """Hand the task each future that *coroutine* waits for, the first of which it has named already."""
     while True:
+        step: Callable[[Any], Any]
         try:
-            value = yield waiting_for
+            argument = yield waiting_for
         except BaseException as exc:
-            step = coroutine.throw
-            argument: Any = exc
+            step, argument = coroutine.throw, exc
         else:
             step = coroutine.send
-            argument = value
         try:
             waiting_for = step(argument)
         except StopIteration:
