@@ -57,7 +57,7 @@ class GatewayServer(_Server):
         await super().shutdown(sockets)
 
 
-def _bind(table: str, host: str, port: int) -> socket.socket:
+def bind(table: str, host: str, port: int) -> socket.socket:
     """Listen on *host* and *port*; raises ConfigError naming the key."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -76,7 +76,8 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _uvicorn_config(app: Any, config: Config) -> uvicorn.Config:
+def uvicorn_config(app: Any, config: Config) -> uvicorn.Config:
+    """How uvicorn serves *app*, public or private."""
     return uvicorn.Config(
         app,
         http="httptools",
@@ -97,6 +98,12 @@ def _uvicorn_config(app: Any, config: Config) -> uvicorn.Config:
     )
 
 
+async def _announce(server: _Server, admin: _Server, on_ready: Callable[[], None]) -> None:
+    await server.listening.wait()
+    await admin.listening.wait()
+    on_ready()
+
+
 async def serve(
     config: Config, *, demo: dict[str, Any] | None = None, on_ready: Callable[[str, str], None]
 ) -> None:
@@ -106,22 +113,20 @@ async def serve(
     """
     with contextlib.ExitStack() as stack:
         public = stack.enter_context(
-            contextlib.closing(_bind("server", config.server.host, config.server.port))
+            contextlib.closing(bind("server", config.server.host, config.server.port))
         )
-        private = stack.enter_context(
-            contextlib.closing(_bind("admin", config.admin.host, config.admin.port))
-        )
+        private = stack.enter_context(contextlib.closing(bind("admin", config.admin.host, config.admin.port)))
         urls = _url(public), _url(private)
         gateway = Gateway(config, demo=demo)
-        server = GatewayServer(_uvicorn_config(gateway, config), gateway)
-        admin = _Server(_uvicorn_config(gateway.admin, config))
+        server = GatewayServer(uvicorn_config(gateway, config), gateway)
+        admin = _Server(uvicorn_config(gateway.admin, config))
         tasks = [asyncio.create_task(admin.serve([private])), asyncio.create_task(server.serve([public]))]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
-        await asyncio.gather(server.listening.wait(), admin.listening.wait())
-        on_ready(*urls)
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        tasks.append(asyncio.create_task(_announce(server, admin, lambda: on_ready(*urls))))
+        await asyncio.wait(tasks[:2], return_when=asyncio.FIRST_COMPLETED)
+        tasks.pop().cancel()
         admin.should_exit = server.should_exit = True
         await asyncio.gather(*tasks)
     logger.info("stopped")

@@ -166,7 +166,7 @@ class BoshEndpoint:
 
     async def _read_entity(self, scope: Scope, receive: Receive) -> bytes:
         length = find(scope["headers"], b"content-length")
-        if length is not None and int(length) > self._max_body_bytes:
+        if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
             raise _TooLarge
         data = b""
         while True:

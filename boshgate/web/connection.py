@@ -18,6 +18,7 @@ from starlette.types import Receive, Send
 
 from boshgate.backend.pool import Backends
 from boshgate.backend.stream import BackendStream
+from boshgate.bosh.streams import COMPRESS_FAILURE, LOCAL, STARTTLS_FAILURE, Local
 from boshgate.config import LimitsTable, to_ascii
 from boshgate.errors import AuthenticationTimeout, BackendError, QueueFull, XmlError
 from boshgate.logs import SessionLogger
@@ -157,12 +158,28 @@ class Connection:
 
     def _receive_element(self, element: Element) -> None:
         if self._state in {State.OPEN, State.OPENING} and self._stream is not None:
+            if (action := LOCAL.get(element.name)) is not None:
+                self._receive_local(action, element)
+                return
             self._service.metrics.websocket.from_clients += 1
             self._stream.write(element.data)
         elif self._state is State.WAITING:
             self._fail("not-authorized", "the first message is not <open/>")  # RFC 7395 section 3.4
         else:
             self._service.metrics.dropped.labels("to_server", "after close").inc()
+
+    def _receive_local(self, action: Local, element: Element) -> None:
+        """What no server may get from a client is dealt with here (HC24)."""
+        if action is Local.COMPRESS:
+            self._send_text(COMPRESS_FAILURE.data.decode())
+        elif action is Local.STARTTLS:
+            # RFC 7395 section 3.9; RFC 6120 section 5.4.2.2: failure, and the end of the stream.
+            self._send_text(STARTTLS_FAILURE.data.decode())
+            self._end_stream("the client asked for STARTTLS")
+        elif action is Local.TERMINATE:
+            self._end_stream("stream error from the client")  # RFC 6120 section 4.9.1.1
+        else:
+            self._fail("unsupported-stanza-type", f"a client may not send {element.name}")
 
     def _receive_open(self, frame: Open) -> None:
         """RFC 7395 section 3.4 (the first), 3.7 (a restart)."""
@@ -288,7 +305,6 @@ class Connection:
         if self._state in {State.CLOSED, State.GONE}:
             return
         self.log.info("stream error %s: %s", condition, text)
-        self.end = condition
         self._close_code = code
         if not self._open_sent:
             header = StreamHeader(
@@ -296,6 +312,11 @@ class Connection:
             )
             self._send_text(open_frame(header, to=self._client_from))
         self._send_text(stream_error_frame(condition))
+        self._end_stream(condition)
+
+    def _end_stream(self, end: str) -> None:
+        """Say ``<close/>`` to the client and ``</stream:stream>`` to the server: nothing is to be resumed."""
+        self.end = end
         self._send_close()
         if self._stream is not None:
             self._stream.close()
