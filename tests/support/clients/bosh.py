@@ -104,8 +104,11 @@ class BoshConnection(Connection):
         self._window.release()
 
     async def _poll(self) -> None:
-        """Keep one request at the connection manager while there is nothing to say (section 8)."""
-        if not self._outstanding and not self._ended:
+        """Keep one request at the connection manager while there is nothing to say (section 8).
+
+        A task that is done stays in `_outstanding` until its callback has run, one turn of the loop later.
+        """
+        if not self._ended and all(task.done() for task in self._outstanding):
             await self._request({})
 
     async def _read(self) -> None:
