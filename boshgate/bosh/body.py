@@ -1,8 +1,8 @@
 """The ``<body/>`` wrapper (XEP-0124 section 6): requests from bytes, responses to bytes.
 
-A request is parsed once, to validate it; its payloads are slices of the bytes that came. Nearly all requests have
-plain attributes and at most one payload that declares its own namespace: for these a second look with two regular
-expressions is enough; for others a `Cutter` takes the payloads apart.
+A request is parsed once, to validate it; its payloads are slices of the bytes that came. Nearly all requests
+have at most one payload, which declares its own namespace: comparing a few bytes shows where it ends. Other
+requests go through a `Cutter`, which takes them apart and maps namespaces.
 """
 
 import re
@@ -34,6 +34,9 @@ RESTART: Final = f"{{{XBOSH}}}restart"
 
 LANG: Final = f"{{{XML}}}lang"
 """Section 7.1."""
+
+_SIMPLE: Final = 4 * min(LIMITS.attributes, LIMITS.depth)
+"""So short a document is below the limits: an attribute takes five bytes or more, an element four."""
 
 _ROOT: Final = f"{HTTPBIND}}}body"
 _IN_HTTPBIND: Final = f"{{{HTTPBIND}}}"
@@ -104,8 +107,8 @@ class Body:
 def parse_body(data: bytes, *, max_payloads: int) -> Body:
     """Return the request that the document *data* is.
 
-    Raises BindingError bad-request where *data* is no ``<body/>`` with a valid rid, and policy-violation where it is
-    more complex than allowed or has more than *max_payloads* payloads.
+    Raises BindingError bad-request where *data* is no ``<body/>`` with a valid rid, policy-violation where it
+    is more complex than allowed or has more than *max_payloads* payloads.
     """
     try:
         attributes, payloads = _take_apart(data)
@@ -126,7 +129,7 @@ def parse_body(data: bytes, *, max_payloads: int) -> Body:
 
 def _take_apart(data: bytes) -> tuple[dict[str, str], tuple[Element, ...]]:
     """Return the attributes and the payloads of the document *data*; raises XmlError."""
-    if data.count(b"=") > LIMITS.attributes or data.count(b"/") >= LIMITS.depth:
+    if len(data) > _SIMPLE and (data.count(b"=") > LIMITS.attributes or data.count(b"/") >= LIMITS.depth):
         check_document(data)  # perhaps too complex: the slow way, which counts
     reader = _Reader()
     reader.read(data)
@@ -181,13 +184,15 @@ class _Reader:
 def _single_payload(data: bytes, name: str, start: int) -> Element | None:
     """Return what begins at *start* of *data*, expanded *name*, as it was written, if it is the one payload.
 
-    None if it takes a closer look: it has siblings, or may use a namespace that the wrapper declares. The wrapper
-    has its default namespace for itself, so that an element without prefix in another namespace declares its own.
+    None if it takes a closer look: it has siblings, or may use a namespace that the wrapper declares. The
+    wrapper's default namespace is its own, so that an element without prefix in another one declares it.
     """
     namespace, _, local = name.partition("}")
-    if namespace == HTTPBIND or not data.endswith(b"</body>") or b"xmlns:" in data[:start]:
+    if namespace == HTTPBIND or not data.endswith(b"</body>") or data.find(b"xmlns:", 0, start) >= 0:
         return None
-    content = data[start:-7].rstrip(WHITESPACE)
+    content = data[start:-7]
+    if not content.endswith(b">"):
+        content = content.rstrip(WHITESPACE)
     opening = b"<" + local.encode()
     if not content.startswith(opening) or content[len(opening)] not in b" />\t\r\n":
         return None
@@ -203,8 +208,8 @@ def _single_payload(data: bytes, name: str, start: int) -> Element | None:
 def _cut(data: bytes) -> tuple[Element, ...]:
     """Cut the payloads out of the well-formed document *data*, each to stand on its own; raises XmlError.
 
-    XEP-0206 section 2 (note): many clients leave stanzas without a namespace, so that they, and what is in them, are
-    taken for httpbind: they mean jabber:client.
+    XEP-0206 section 2 (note): many clients leave stanzas without a namespace, so that they, and what is in
+    them, are taken for httpbind: they mean jabber:client.
     """
     start = data.index(b"<")
     if data.startswith(b"<?", start):
@@ -229,7 +234,7 @@ def _items(cutter: Cutter, data: bytes) -> list[Root | Element]:
 
 
 def _in_client_namespace(element: Element) -> Element:
-    """Map a stanza that says itself that it is in the httpbind namespace to jabber:client, with all inside it."""
+    """Map a stanza that says itself that it is in the httpbind namespace to jabber:client, with all in it."""
     if not element.name.startswith(_IN_HTTPBIND):
         return element
     local = element.name.removeprefix(_IN_HTTPBIND)

@@ -1,4 +1,4 @@
-"""What a session creation request asks for and what it is granted (XEP-0124 section 7, XEP-0206 sections 3 and 4)."""
+"""What a client asks for and is granted: a session (XEP-0124 section 7, XEP-0206 3, 4) and a pause (10)."""
 
 import re
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ RESTARTLOGIC: Final = f"{{{XBOSH}}}restartlogic"
 
 _VER: Final = re.compile(r"([0-9]{1,5})\.([0-9]{1,5})", re.ASCII)
 _LANG: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
-_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_TCHARS: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE: Final = re.compile(
-    rf'{_TOKEN}/{_TOKEN}(?: *; *{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*'
+    rf'{_TCHARS}/{_TCHARS}(?: *; *{_TCHARS}=(?:{_TCHARS}|"[ !#-\[\]-~]*"))*'
 )  # RFC 9110 section 8.3.1, in one line and without quoted pairs
 _BARE_JID: Final = re.compile(r"""(?:[^\s"&'/:<>@]{1,1023}@)?[^\s"&'/:<>@]{1,1023}""")
 
@@ -42,11 +42,23 @@ class Grant:
     hold: int
     requests: int
     inactivity: int
+    patience_ms: int
+    """14.2: how long a request waits for the hole below it to be filled."""
 
     @property
     def polling(self) -> bool:
         """12: either number makes a polling session, in which every request is answered at once."""
         return self.wait == 0 or self.hold == 0
+
+    @property
+    def wait_ms(self) -> int:
+        """How long a request is held, in milliseconds."""
+        return self.wait * 1000
+
+    @property
+    def inactivity_ms(self) -> int:
+        """How long there may be no request, in milliseconds."""
+        return self.inactivity * 1000
 
 
 def grant_session(request: Body, policy: SessionPolicy) -> Grant:
@@ -71,11 +83,12 @@ def grant_session(request: Body, policy: SessionPolicy) -> Grant:
         ver=_version(request.attributes.get("ver")),
         wait=wait,
         hold=hold,
-        # 7.2 compares with the hold that was asked for. Where less is granted we depart from that: more requests
-        # than are held and one to send with are of no use, and each would claim a place in the buffer (14.3).
+        # 7.2 compares with the hold that was asked for. Where less is granted we depart from that: no more
+        # requests are of use than are held and one to send with, and each needs room in the buffer (14.3).
         requests=hold + 1,
         # 12: a polling session is expected to be silent for longer.
         inactivity=policy.inactivity if wait and hold else policy.polling_inactivity,
+        patience_ms=wait * 1000 or policy.hole_ms,
     )
 
 
@@ -97,6 +110,20 @@ def creation_attributes(sid: str, grant: Grant, policy: SessionPolicy) -> dict[s
     if policy.max_pause:
         attributes["maxpause"] = str(policy.max_pause)
     return attributes
+
+
+def grant_pause(request: Body, policy: SessionPolicy) -> int | None:
+    """Return how long *request* may pause the session, in milliseconds; None if it does not pause it (10).
+
+    Raises BindingError bad-request: it asks for no positive number of seconds.
+    """
+    if "pause" not in request.attributes or policy.max_pause == 0:
+        return None  # where no 'maxpause' was offered the attribute means nothing
+    seconds = request.number("pause", 65535)
+    if not seconds:
+        raise BindingError(Condition.BAD_REQUEST, "pause is no positive number")
+    # The section is silent on more than 'maxpause': what may be had is given.
+    return min(seconds, policy.max_pause) * 1000
 
 
 def _version(value: str | None) -> tuple[int, int] | None:
@@ -123,7 +150,7 @@ def _language(value: str | None) -> str | None:
 
 
 def _bare_jid(value: str | None) -> str | None:
-    """Return *value* without resource (RFC 6120 section 4.7.1: a stream is from a bare JID), None if it is no JID."""
+    """Return the bare JID of *value* (RFC 6120 section 4.7.1: streams are from these); None if it is none."""
     if value is None:
         return None
     bare = value.partition("/")[0]

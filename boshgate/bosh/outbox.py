@@ -1,6 +1,5 @@
 """What waits for the client, already divided into what one response may carry (XEP-0206 section 2)."""
 
-from enum import Enum
 from typing import Final
 
 from boshgate.namespaces import SASL, STREAMS
@@ -8,74 +7,55 @@ from boshgate.xmpp.xml import Element
 
 STREAM_ERROR: Final = f"{{{STREAMS}}}error"
 SASL_SUCCESS: Final = f"{{{SASL}}}success"
-_FEATURES: Final = f"{{{STREAMS}}}features"
-_IN_SASL: Final = f"{{{SASL}}}"
 
+ALONE: Final = frozenset(
+    (f"{{{STREAMS}}}features", f"{{{SASL}}}challenge", SASL_SUCCESS, f"{{{SASL}}}failure")
+)
+"""XEP-0206 section 2: a body that holds one of these holds nothing else.
 
-class Kind(Enum):
-    """What a non-empty body holds one of (XEP-0206 section 2)."""
-
-    FEATURES = "features"
-    """One ``<stream:features/>``."""
-    SASL = "sasl"
-    """One element of SASL negotiation."""
-    STANZAS = "stanzas"
-    """Any number of stanzas. What the section does not foresee (XEP-0198, SASL2, ...) goes with them."""
-
-
-class Portion:
-    """The payloads of one response: their *kind*, and their *size* in bytes."""
-
-    __slots__ = ("kind", "payloads", "size")
-
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
-        self.payloads: list[Element] = []
-        self.size = 0
+What that section does not foresee (XEP-0198, SASL2, ...) goes together like stanzas.
+"""
 
 
 class Outbox:
-    """Payloads from the server in their order; *size* is the sum of their bytes."""
+    """Payloads from the server, in order, in *portions* for one response each; *size*: all their bytes."""
 
-    __slots__ = ("_limit", "portions", "size")
+    __slots__ = ("_limit", "_room", "portions", "size")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.portions: list[Portion] = []
+        self._room = 0  # bytes that may join the last portion; negative: nothing may
+        self.portions: list[list[Element]] = []
         self.size = 0
 
     def append(self, payload: Element) -> None:
-        """Queue *payload*: with those before it if they may share a response, and are not too long already."""
+        """Queue *payload*; it joins the last portion if the two may share a response that is not too long."""
         name, data = payload
-        kind = Kind.STANZAS
-        if name.startswith(_IN_SASL):
-            kind = Kind.SASL
-        elif name == _FEATURES:
-            kind = Kind.FEATURES
-        portions = self.portions
-        if not (
-            portions
-            and kind is portions[-1].kind is Kind.STANZAS
-            # The stream error is a copy (XEP-0206 section 6) and small: it always goes with the last stanzas.
-            and (portions[-1].size + len(data) <= self._limit or name == STREAM_ERROR)
-        ):
-            portions.append(Portion(kind))
-        portion = portions[-1]
-        portion.payloads.append(payload)
-        portion.size += len(data)
-        self.size += len(data)
+        size = len(data)
+        self.size += size
+        if name in ALONE:
+            self.portions.append([payload])
+            self._room = -1
+        elif self.portions and (size <= self._room or (name == STREAM_ERROR and self._room >= 0)):
+            # The stream error always goes with the stanzas before it: it is the last one, and small.
+            self.portions[-1].append(payload)
+            self._room = max(self._room - size, 0)
+        else:
+            self.portions.append([payload])
+            self._room = max(self._limit - size, 0)
 
     def take(self) -> list[Element]:
         """Return the payloads of the next response; none if nothing waits."""
         if not self.portions:
             return []
         portion = self.portions.pop(0)
-        self.size -= portion.size
-        return portion.payloads
+        for payload in portion:
+            self.size -= len(payload.data)
+        return portion
 
     def clear(self) -> int:
         """Throw everything away and return how many payloads that were."""
-        count = sum(len(portion.payloads) for portion in self.portions)
+        count = sum(map(len, self.portions))
         self.portions.clear()
         self.size = 0
         return count

@@ -1,6 +1,6 @@
 """The rid window: which request is next, early, repeated or outside, and which are unanswered (XEP-0124 14).
 
-Requests are few (at most ``requests`` + 1), so that plain lists in rid order are smallest and fastest.
+Requests are few (at most twice ``requests``), so that plain lists in rid order are smallest and fastest.
 """
 
 from enum import Enum
@@ -20,6 +20,8 @@ class Arrival(Enum):
     """14.3: received before and still owed a response."""
     REPEATED = "repeated"
     """14.3: received and answered before; the response may be in the buffer, or gone."""
+    EXTRA = "extra"
+    """11: one above the window: the client may make one additional request to pause or terminate."""
     OUTSIDE = "outside"
     """14.2: above the window."""
 
@@ -27,9 +29,9 @@ class Arrival(Enum):
 class Request:
     """An unanswered request.
 
-    *exchange* is None while nobody waits for the answer: its connection broke (14.3), or it was answered
-    with a recoverable error (17.3). *digest* is None where any repeat is taken for an exact copy.
-    *body* is None once processed. *deadline* is in milliseconds.
+    *exchange* is None while nobody waits for the answer: its connection broke (14.3), or it was answered with
+    a recoverable error (17.3). *deadline*: when somebody will have waited long enough. *digest* is None where
+    any repeat is taken for an exact copy. *body* is None once processed.
     """
 
     __slots__ = ("body", "deadline", "digest", "exchange", "rid")
@@ -53,16 +55,17 @@ class Window:
     *last* is L. *held*: processed, in rid order. *early*: received behind a hole, in rid order.
     """
 
-    __slots__ = ("early", "held", "last", "size")
+    __slots__ = ("_repeated_at", "_repeats", "early", "held", "last", "size")
 
     def __init__(self, last: int, size: int) -> None:
         self.last = last
         self.size = size
         self.held: list[Request] = []
         self.early: list[Request] = []
+        self._repeats = self._repeated_at = 0
 
-    def classify(self, rid: int, *, extra: bool) -> Arrival:
-        """Say what *rid* is; *extra*: section 11 allows it to be one above the window."""
+    def classify(self, rid: int) -> Arrival:
+        """Say what *rid* is."""
         ahead = rid - self.last
         if ahead == 1:
             return Arrival.NEXT
@@ -70,15 +73,13 @@ class Window:
             return Arrival.REPEATED_UNANSWERED
         if ahead <= 0:
             return Arrival.REPEATED
-        # 14.2: the window has the size of 'requests'; 11: one more to pause or to terminate.
-        return Arrival.EARLY if ahead <= self.size + extra else Arrival.OUTSIDE
+        if ahead <= self.size:  # 14.2: the size of the window is 'requests'
+            return Arrival.EARLY
+        return Arrival.EXTRA if ahead == self.size + 1 else Arrival.OUTSIDE
 
     def find(self, rid: int) -> Request | None:
         """Return the unanswered request *rid*."""
-        for request in self.held:
-            if request.rid == rid:
-                return request
-        for request in self.early:
+        for request in self.outstanding():
             if request.rid == rid:
                 return request
         return None
@@ -92,23 +93,33 @@ class Window:
 
     def outstanding(self) -> list[Request]:
         """Return all unanswered requests in rid order."""
-        return self.held + self.early
+        return self.held + self.early if self.early else self.held
 
     def live_held(self) -> bool:
         """Tell whether somebody waits for the answer to a processed request."""
         return any(request.exchange is not None for request in self.held)
 
-    def live_early(self) -> bool:
-        """Tell whether somebody waits for the answer to a request behind a hole."""
-        return any(request.exchange is not None for request in self.early)
+    def live(self) -> list[Request]:
+        """Return the unanswered requests that somebody waits for, in rid order."""
+        return [request for request in self.outstanding() if request.exchange is not None]
+
+    def due(self) -> int | None:
+        """Return the earliest deadline of the requests that somebody waits for."""
+        due = None
+        for request in self.outstanding():
+            if request.exchange is not None and (due is None or request.deadline < due):
+                due = request.deadline
+        return due
 
     def hold(self, request: Request) -> None:
         """Count *request*, which is NEXT, as processed."""
+        self._repeats = 0
         self.last = request.rid
         self.held.append(request)
 
     def park(self, request: Request) -> None:
         """Keep *request*, which is EARLY, until the hole below it is filled."""
+        self._repeats = 0
         self.early.append(request)
         self.early.sort(key=lambda early: early.rid)
 
@@ -118,14 +129,15 @@ class Window:
             return self.early.pop(0)
         return None
 
-    def close_hole(self) -> list[Request]:
-        """Stop waiting for missing rids: the early requests, which are returned, count as processed."""
-        early, self.early = self.early, []
-        self.held += early
-        self.last = early[-1].rid
-        return early
+    def count_repeat(self, now: int, interval: int) -> int:
+        """Return how many repeats came in a row, each less than *interval* ms after the one before (14.3)."""
+        self._repeats = self._repeats + 1 if now - self._repeated_at < interval else 1
+        self._repeated_at = now
+        return self._repeats
 
-    def clear(self) -> None:
-        """Forget the unanswered requests; the shell has their answers."""
-        self.held.clear()
-        self.early.clear()
+    def clear(self) -> int:
+        """Forget the unanswered requests; return how many payloads of early ones are lost by that."""
+        lost = sum(len(request.body.payloads) for request in self.early if request.body is not None)
+        self.held = []
+        self.early = []
+        return lost
