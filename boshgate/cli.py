@@ -10,6 +10,7 @@ import uvloop
 import boshgate
 from boshgate import logs, server
 from boshgate.config import Config, effective, load
+from boshgate.demo.server import USERS, DemoServer
 from boshgate.errors import ConfigError
 from boshgate.logs import LogLevel
 
@@ -70,13 +71,21 @@ def check_config(file: Annotated[Path, typer.Argument(help="TOML file with the c
 @app.command()
 def demo(port: PublicPort = None, admin_port: AdminPort = 0, log_level: Level = LogLevel.WARNING) -> None:
     """Start a playground: an XMPP server with three users, the gateway and the page."""
-    from boshgate.demo.run import run_demo  # noqa: PLC0415  # a gateway that serves does not load it
-
     logs.configure(log_level)
     try:
-        uvloop.run(run_demo(load(flags=_flags(None, port, admin_port, None))))
+        uvloop.run(_serve_demo(_flags(None, port, admin_port, None)))
     except ConfigError as error:
         _refuse(error)
+
+
+async def _serve_demo(flags: dict[str, Any]) -> None:
+    """Serve the demo's XMPP server, in this process, as the only domain."""
+    async with DemoServer() as xmpp_server:
+        domain = {"name": xmpp_server.domain, "backends": [f"tcp://127.0.0.1:{xmpp_server.port}"]}
+        settings = load(flags={**flags, "domains": [domain]})
+        typer.echo(xmpp_server.banner())
+        accounts = {"accounts": USERS, "password": xmpp_server.accounts.password}
+        await server.serve(settings, demo=accounts, on_ready=announce)
 
 
 @app.command()
