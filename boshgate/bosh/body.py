@@ -39,6 +39,7 @@ _SIMPLE: Final = 4 * min(LIMITS.attributes, LIMITS.depth)
 """So short a document is below the limits: an attribute takes five bytes or more, an element four."""
 
 _ROOT: Final = f"{HTTPBIND}}}body"
+_CLIENT_BODY: Final = f"{{{CLIENT}}}body"
 _IN_HTTPBIND: Final = f"{{{HTTPBIND}}}"
 _DECLARATION: Final = re.compile(
     rb"""(\sxmlns(?::[^\s=]++)?\s*+=\s*+)(?:"%(ns)s"|'%(ns)s')""" % {b"ns": re.escape(HTTPBIND).encode()}
@@ -129,6 +130,8 @@ def parse_body(data: bytes, *, max_payloads: int) -> Body:
 
 def _take_apart(data: bytes) -> tuple[dict[str, str], tuple[Element, ...]]:
     """Return the attributes and the payloads of the document *data*; raises XmlError."""
+    if b"\0" in data:
+        raise XmlError("unsupported-encoding", "not UTF-8")  # expat would take UTF-16, which always has a NUL
     if len(data) > _SIMPLE and (data.count(b"=") > LIMITS.attributes or data.count(b"/") >= LIMITS.depth):
         check_document(data)  # perhaps too complex: the slow way, which counts
     reader = _Reader()
@@ -235,6 +238,8 @@ def _items(cutter: Cutter, data: bytes) -> list[Root | Element]:
 
 def _in_client_namespace(element: Element) -> Element:
     """Map a stanza that says itself that it is in the httpbind namespace to jabber:client, with all in it."""
+    if element.name == _CLIENT_BODY:
+        raise XmlError("bad-format", "a body inside the body")
     if not element.name.startswith(_IN_HTTPBIND):
         return element
     local = element.name.removeprefix(_IN_HTTPBIND)

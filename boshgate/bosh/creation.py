@@ -43,7 +43,7 @@ class Grant:
     requests: int
     inactivity: int
     patience_ms: int
-    """14.2: how long a request waits for the hole below it to be filled."""
+    """How long a request waits that is owed more than the next payload: a missing rid (14.2)."""
 
     @property
     def polling(self) -> bool:

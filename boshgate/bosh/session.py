@@ -278,17 +278,15 @@ class Session:
         self._check_copy(request.digest, body, now)
         self._pause = None
         self._take_over(request, exchange, now)
-        if request.rid > self._window.last and request.deadline <= now:
-            # 17.3: after an error the client repeats this and the missing requests: wait for them again.
-            request.deadline = now + self.grant.patience_ms
         self._answer(now)
-        self._answer_expired(now)
 
     def _take_over(self, request: Request, exchange: Exchange, now: int) -> None:
         """14.3: an existing request gets a recoverable error at once, the response goes to the latest.
 
-        The deadline stays that of the first, so that repeating is no way to be held for ever (8).
+        The time of one that was waiting goes on, so that repeating is no way to be held for ever (8).
         """
+        if request.exchange is None:
+            request.deadline = now + self.grant.patience_ms
         self._respond_error(request, now)
         request.exchange = exchange
 

@@ -12,7 +12,7 @@ from boshgate.bosh.creation import Grant
 from boshgate.bosh.events import CloseStream, Event, OpenStream, RestartStream, SendPayloads, Throttle
 from boshgate.bosh.states import StreamState
 from boshgate.errors import BindingError
-from boshgate.namespaces import COMPRESS, FRAMING, HTTPBIND, STREAMS, TLS, XBOSH
+from boshgate.namespaces import COMPRESS, FRAMING, STREAMS, TLS, XBOSH
 from boshgate.xmpp.xml import Element
 
 
@@ -97,7 +97,6 @@ LOCAL: Final = {
     f"{{{STREAMS}}}stream": Local.REFUSE,
     f"{{{FRAMING}}}open": Local.REFUSE,
     f"{{{FRAMING}}}close": Local.REFUSE,
-    f"{{{HTTPBIND}}}body": Local.REFUSE,
     f"{{{TLS}}}starttls": Local.STARTTLS,
     f"{{{COMPRESS}}}compress": Local.COMPRESS,
 }
