@@ -1,12 +1,13 @@
-"""Cuts the first-level elements out of a document that arrives in pieces, each self-contained, without serialising it.
+"""Cuts the first-level elements out of a document that comes in pieces, each self-contained, none serialised.
 
-A stream header or a BOSH ``<body/>`` declares namespaces that its children use. Expat tells where a child begins and
-ends, the received bytes are sliced there, and what the child lacks outside is inserted into its start tag.
+A stream header or a BOSH ``<body/>`` declares namespaces that its children use. Expat tells where a child
+begins and ends, the received bytes are sliced there, and what the child lacks outside is inserted into its
+start tag.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
-from xml.parsers import expat
 
 from boshgate.errors import XmlError
 from boshgate.namespaces import CLIENT, STREAMS, XML
@@ -15,6 +16,7 @@ from boshgate.xmpp.xml import (
     TAG,
     WHITESPACE,
     Element,
+    ExpatError,
     check_document,
     create_parser,
     escape_attribute,
@@ -26,9 +28,13 @@ from boshgate.xmpp.xml import (
 Declarations = Mapping[str | None, str]
 """Prefix (None: the default namespace) to namespace name."""
 
+_STREAM_PREFIX: Final = b"stream:"
+_IN_STREAMS: Final = f"{{{STREAMS}}}"
+_LANG: Final = f"{{{XML}}}lang"
+
 
 class Root(NamedTuple):
-    """The start tag that the first-level elements are inside of."""
+    """The start tag that the first-level elements are inside of; names are expanded."""
 
     name: str
     attributes: dict[str, str]
@@ -36,7 +42,7 @@ class Root(NamedTuple):
 
 
 class Prefix(NamedTuple):
-    """One prefix that is declared around the elements, in the forms that are looked for and inserted."""
+    """A prefix that is declared around the elements, in the forms that are looked for and inserted."""
 
     use: bytes
     attribute: bytes
@@ -50,29 +56,31 @@ class Scope(NamedTuple):
     """A start tag that makes them, for a parser that begins in mid-stream."""
     default: bytes
     prefixes: tuple[Prefix, ...]
-    lang: bytes = b""
+    lang: bytes
 
-    def complete(self, data: bytes) -> bytes:
-        """Return the element *data* with every declaration that it used from this scope on its own start tag."""
-        tag = TAG.match(data)
-        assert tag is not None, "a well-formed start tag matches"
+    def complete(self, data: bytes, tag: re.Match[bytes]) -> bytes:
+        """Return the element *data*, which starts with *tag*, with all that it needs of this scope on it."""
         attributes = tag[2]
-        own = ATTRIBUTE_NAME.findall(attributes) if b"xml" in attributes else ()
+        # The mere bytes may stand in an attribute's value: then the names are looked at one by one.
+        own = ATTRIBUTE_NAME.findall(attributes) if b"xmlns" in attributes else ()
         missing = b"" if b"xmlns" in own else self.default
         for prefix in self.prefixes:
-            # Finding `p:` in some text declares a prefix that nobody uses, which harms nobody.
+            # `p:` found in some text declares a prefix that nobody uses, which harms nobody.
             if prefix.use in data and prefix.attribute not in own:
                 missing += prefix.declaration
-        if self.lang and b"xml:lang" not in own:
-            missing += self.lang  # RFC 7395 section 3.3.3
+        # RFC 7395 section 3.3.3: the language is declared in each message too.
+        if self.lang and not (
+            b"xml:lang" in attributes and b"xml:lang" in (own or ATTRIBUTE_NAME.findall(attributes))
+        ):
+            missing += self.lang
         if not missing:
             return data
-        end = tag.end(1)
+        end = len(tag[1]) + 1
         return data[:end] + missing + data[end:]
 
 
 def scope_of(root: bytes, declarations: Declarations, lang: str | None = None) -> Scope:
-    """Prepare the scope inside a *root* tag of that name as written, with *declarations* and perhaps ``xml:lang``."""
+    """Prepare the scope inside a tag that is written *root*, with *declarations* and perhaps ``xml:lang``."""
     inherited = f" xml:lang='{escape_attribute(lang)}'".encode() if lang else b""
     if root == STANDARD_ROOT and declarations == STANDARD_DECLARATIONS:
         return STANDARD._replace(lang=inherited) if inherited else STANDARD
@@ -80,7 +88,7 @@ def scope_of(root: bytes, declarations: Declarations, lang: str | None = None) -
 
 
 def _build_scope(root: bytes, declarations: Declarations, lang: bytes) -> Scope:
-    default = _declaration(None, declarations.get(None) or "")
+    default = _declaration(None, declarations.get(None, ""))
     prefixes = tuple(
         Prefix(f"{prefix}:".encode(), f"xmlns:{prefix}".encode(), _declaration(prefix, uri))
         for prefix, uri in declarations.items()
@@ -100,38 +108,30 @@ STANDARD_DECLARATIONS: Final[Declarations] = {None: CLIENT, "stream": STREAMS}
 STANDARD: Final = _build_scope(STANDARD_ROOT, STANDARD_DECLARATIONS, b"")
 """What nearly every server declares (RFC 6120 section 4.8.5): one object for all streams."""
 
-_STREAM_PREFIX: Final = b"stream:"
-_IN_STREAMS: Final = "{" + STREAMS + "}"
-_LANG: Final = "{" + XML + "}lang"
-
 
 def cut_whole(data: bytes, scope: Scope) -> Element | None:
-    """Return *data* as an element if it is exactly one, as most TCP reads bring; None where a Cutter must look closer.
+    """Return *data* as an element if it is exactly one, as most TCP reads bring; None: a `Cutter` must look.
 
-    One pass of expat over the finished bytes, with no call back into Python. If the first tag's name is closed once,
-    and at the very end, then nothing else but that tag can be closed there.
+    This costs one pass of expat and no call back into Python. If the name of the first tag is closed only
+    once, and that at the very end, then it is the first tag that is closed there.
     """
     tag = TAG.match(data)
-    if tag is None or b"<!" in data or b"<?" in data:
+    if tag is None:
         return None
     closing = b"</" + tag[1]
-    if tag[3]:
-        whole = tag.end() == len(data)
-    else:
-        whole = data.endswith(closing + b">") and data.count(closing) == 1
-    if not whole:
+    if tag.end() != len(data) if tag[3] else not data.endswith(closing + b">") or data.count(closing) != 1:
         return None
-    completed = scope.complete(data)
+    completed = scope.complete(data, tag)
     try:
         return make_element(check_document(completed, limits=None), completed)
     except XmlError:
-        return None  # The Cutter finds the same fault, and knows what came before it.
+        return None  # the Cutter finds the same fault, and what was complete before it
 
 
 def make_element(name: str, data: bytes) -> Element:
-    """Return the Element of that expanded name; features and stream errors always in the prefixed form.
+    """Return the Element of that expanded *name*; features and stream errors always in the prefixed form.
 
-    RFC 7395 section 3.3.3 and RFC 6120 section 4.8.5 allow both, but clients look for the literal ``stream:features``.
+    RFC 6120 4.8.5 and RFC 7395 3.3.3 allow others, but clients look for the letters ``stream:features``.
     """
     if name.startswith(_IN_STREAMS) and not data.startswith(_STREAM_PREFIX, 1):
         data = _prefixed(name, data)
@@ -139,35 +139,45 @@ def make_element(name: str, data: bytes) -> Element:
 
 
 def _prefixed(name: str, data: bytes) -> bytes:
-    """Rename the top of *data*, which is in the streams namespace, to ``stream:...``; nothing inside it changes."""
+    """Rename the top of *data*, which is in the streams namespace, to ``stream:...``, and nothing else."""
     tag = TAG.match(data)
     assert tag is not None, "a well-formed start tag matches"
     renamed = _STREAM_PREFIX + name.removeprefix(_IN_STREAMS).encode()
     declared = b"xmlns:stream" in ATTRIBUTE_NAME.findall(tag[2])
     head = b"<" + renamed + (b"" if declared else _declaration("stream", STREAMS))
-    if tag[3]:
-        data = head + data[tag.end(1) :]
-    else:
-        data = head + data[tag.end(1) : data.rindex(b"</")] + b"</" + renamed + b">"
+    end = len(data) if tag[3] else data.rindex(b"</")
+    data = head + data[tag.end(1) : end] + (b"" if tag[3] else b"</" + renamed + b">")
     if declared and check_document(data, limits=None) != name:
-        raise XmlError(
-            "bad-namespace-prefix", "the prefix stream means something else"
-        )  # RFC 6120 section 4.9.3.2
+        raise XmlError("bad-namespace-prefix", "the prefix stream means something else")  # 4.9.3.2
     return data
 
 
 class Cutter:
     """A document in pieces: what `feed` completes is in `items`, the Root first (unless *scope* was given).
 
-    *limit* bounds what may be buffered: one element, or the root's start tag and what stands before it.
+    *limit* bounds what is buffered: one element, or the root's start tag with what stands before it.
     """
 
-    __slots__ = ("_base", "_buffer", "_declarations", "_depth", "_done", "_inherit_lang", "_limit",
-                 "_name", "_parser", "_scope", "_start", "ended", "items")  # fmt: skip
+    __slots__ = (
+        "_base",
+        "_buffer",
+        "_declarations",
+        "_depth",
+        "_done",
+        "_inherit_lang",
+        "_limit",
+        "_name",
+        "_parser",
+        "_scope",
+        "_start",
+        "ended",
+        "items",
+    )
 
     def __init__(self, scope: Scope | None, *, limit: int, inherit_lang: bool = False) -> None:
         self.items: list[Root | Element] = []
         self.ended = False
+        """The root's end tag has come; what stands behind it is not looked at."""
         self._scope = scope
         self._limit = limit
         self._inherit_lang = inherit_lang
@@ -211,8 +221,8 @@ class Cutter:
             if not self._buffer:
                 data = data.lstrip(WHITESPACE)  # RFC 6120 section 11.7
                 self._check_text(data)
-            # No piece reaches beyond the limit of an element that begins where the buffer does, so that one byte
-            # too many is found at the same place, however the bytes were split.
+            # No piece reaches beyond the limit of an element that begins where the buffer does: so one byte
+            # too many is found before any fault behind it, however the bytes were split.
             room = self._limit - len(self._buffer)
             if data and room <= 0:
                 raise XmlError("policy-violation", f"an element of more than {self._limit} bytes")
@@ -221,44 +231,43 @@ class Cutter:
             data = data[room:]
 
     def _parse(self, piece: bytes) -> None:
-        parser = self._parser
         try:
-            parser.Parse(piece, False)
-        except expat.ExpatError as error:
-            if not self.ended:
-                self._check_text(self._buffer[self._done :].lstrip(WHITESPACE))
-            raise syntax_error(error, self._buffer, parser.ErrorByteIndex - self._base) from None
+            self._parser.Parse(piece, False)
+        except ExpatError as error:
+            if self.ended:
+                return
+            self._check_text(self._buffer[self._done :].lstrip(WHITESPACE))
+            raise syntax_error(error, self._buffer, self._parser.ErrorByteIndex - self._base) from None
         if not self.ended:
             self._forget_reported()
 
     def _forget_reported(self) -> None:
         """Keep in the buffer only what is unfinished, from its first byte."""
-        if self._depth > 0:
-            reported = self._start
-        elif self._depth == 0:
+        if self._depth < 0:
+            return
+        reported = self._start
+        if self._depth == 0:
             rest = self._buffer[self._done :].lstrip(WHITESPACE)
             self._check_text(rest)
             reported = len(self._buffer) - len(rest)
-        else:
-            return
         del self._buffer[:reported]
         self._base += reported
         self._start = self._done = 0
 
     def _check_text(self, data: bytes | bytearray) -> None:
-        """Refuse anything but a tag at the first level: RFC 6120 section 4.9.3.1, XEP-0124 section 6."""
+        """Refuse anything but a tag outside first-level elements, already at its first byte."""
         if self._depth <= 0 and data and not data.startswith(b"<"):
             if self._depth < 0:
-                raise XmlError("not-well-formed", "no XML document")  # a byte order mark too (11.6)
-            raise XmlError("bad-format", "text between first-level elements")
+                raise XmlError("not-well-formed", "no XML document")  # RFC 6120 11.6: a byte order mark too
+            raise _text_between_elements()
 
     def _check_gap(self, end: int) -> None:
         if self._buffer[self._done : end].strip(WHITESPACE):
-            raise XmlError("bad-format", "text between first-level elements")
+            raise _text_between_elements()
 
     def _start_cdata(self) -> None:
         if self._depth == 0:
-            raise XmlError("bad-format", "text between first-level elements")
+            raise _text_between_elements()
 
     def _declare(self, prefix: str | None, uri: str | None) -> None:
         self._declarations[prefix] = uri or ""
@@ -272,7 +281,7 @@ class Cutter:
             self._open(name, attributes)
         self._depth += 1
 
-    def _end_element(self, name: str) -> None:
+    def _end_element(self, _name: str) -> None:
         self._depth -= 1
         if self._depth > 0:
             return
@@ -281,36 +290,44 @@ class Cutter:
             self._check_gap(index)
             self.ended = True
             return
-        tag = TAG.match(self._buffer, self._start)
-        assert tag is not None, "expat has read this start tag"
-        # Expat's index is that of the end tag; an empty-element tag has none.
+        tag = self._tag_at(self._start)
+        # The index is that of the end tag; an empty-element tag has none.
         end = tag.end() if tag[3] else self._buffer.index(b">", index) + 1
         data = bytes(self._buffer[self._start : end])
         self._done = end
         assert self._scope is not None, "the root came first"
-        self.items.append(make_element(expand(self._name), self._scope.complete(data)))
+        self.items.append(make_element(expand(self._name), self._scope.complete(data, tag)))
 
     def _open(self, name: str, attributes: dict[str, str]) -> None:
         """The root: from here its declarations are in force."""
         self._parser.StartNamespaceDeclHandler = None
-        tag = TAG.match(self._buffer, self._parser.CurrentByteIndex - self._base)
-        assert tag is not None, "expat has read this start tag"
+        tag = self._tag_at(self._parser.CurrentByteIndex - self._base)
         self._done = tag.end()
         root = Root(
             expand(name), {expand(key): value for key, value in attributes.items()}, self._declarations
         )
         lang = root.attributes.get(_LANG) if self._inherit_lang else None
-        self._scope = scope_of(bytes(tag[1]), self._declarations, lang)
+        self._scope = scope_of(tag[1], self._declarations, lang)
         self.items.append(root)
+
+    def _tag_at(self, index: int) -> re.Match[bytes]:
+        tag = TAG.match(self._buffer, index)
+        assert tag is not None, "expat has read this start tag"
+        return tag
+
+
+def _text_between_elements() -> XmlError:
+    """RFC 6120 section 4.9.3.1, XEP-0124 section 6."""
+    return XmlError("bad-format", "text between first-level elements")
 
 
 def child_spans(data: bytes) -> list[tuple[str, int, int]]:
-    """Return the expanded name, begin and end of each child of the root of the whole document *data*."""
+    """Return the expanded name, begin and end of each child of the root of the document *data*."""
     spans: list[tuple[str, int, int]] = []
     depth = begin = 0
     parser = create_parser()
 
-    def start(name: str, attributes: dict[str, str]) -> None:
+    def start(_name: str, _attributes: dict[str, str]) -> None:
         nonlocal depth, begin
         depth += 1
         if depth == 2:

@@ -1,6 +1,6 @@
-"""The bytes of a TCP stream in, its events out (RFC 6120 sections 4 and 11): header, first-level elements, end.
+"""The bytes of a TCP stream in, its events out (RFC 6120 sections 4 and 11): header, elements, end.
 
-Between elements no parser is alive: an idle stream costs this object only. Whatever way the bytes were split on
+Between elements no parser is alive: an idle stream costs this object only. However the bytes were split on
 their way, the events are the same.
 """
 
@@ -32,7 +32,7 @@ class StreamOpened:
 
 @dataclass(frozen=True, slots=True)
 class StreamFailed:
-    """What the peer sent is no XMPP stream; *condition* is the stream error to send it (RFC 6120 section 4.9.3)."""
+    """What the peer sent is no XMPP stream; *condition* is the stream error for it (RFC 6120 4.9.3)."""
 
     condition: str
     text: str
@@ -49,8 +49,8 @@ FramerEvent = StreamOpened | Element | StreamFailed | StreamClosed
 class Framer:
     """One direction of a stream; after StreamFailed or StreamClosed further data is ignored.
 
-    *max_element_bytes* bounds one first-level element and the header; *inherit_lang* puts the header's ``xml:lang``
-    on elements without their own (RFC 7395 section 3.3.3: WebSocket frames are documents of their own).
+    *max_element_bytes* bounds one first-level element, and the header. *inherit_lang* puts the header's
+    ``xml:lang`` on elements without their own (RFC 7395 section 3.3.3: a WebSocket message stands alone).
     """
 
     __slots__ = ("_cutter", "_inherit_lang", "_max_element_bytes", "_over", "_scope")
@@ -63,14 +63,14 @@ class Framer:
         self._over = False
 
     def reset(self) -> None:
-        """A new stream begins on the same connection (after TLS or SASL); what was buffered is discarded (5.4.3.3)."""
+        """A new stream begins on the same connection, after TLS or SASL; what was buffered is discarded."""
         self._drop_cutter()
         self._scope = None
         self._over = False
 
     @property
     def has_pending(self) -> bool:
-        """Bytes of an unfinished element or tag are buffered: after ``<proceed/>`` somebody injected them (5.4.3.3)."""
+        """Bytes of something unfinished are buffered; after ``<proceed/>`` they were injected (5.4.3.3)."""
         return self._cutter is not None
 
     def receive_data(self, data: bytes) -> list[FramerEvent]:
@@ -93,14 +93,14 @@ class Framer:
         return self._feed(cutter, data)
 
     def _feed(self, cutter: Cutter, data: bytes) -> list[FramerEvent]:
-        failure: StreamFailed | None = None
+        events: list[FramerEvent] = []
+        last: StreamFailed | StreamClosed | None = None
         try:
             cutter.feed(data)
         except XmlError as error:
-            # RFC 6120 section 4.4: nothing behind </stream:stream> matters any more.
-            if not cutter.ended:
-                failure = StreamFailed(error.condition, error.text)
-        events: list[FramerEvent] = []
+            last = StreamFailed(error.condition, error.text)
+        if cutter.ended:
+            last = StreamClosed()  # 4.4: nothing behind </stream:stream> matters any more
         items, cutter.items = cutter.items, []
         for item in items:
             if isinstance(item, Element):
@@ -109,14 +109,13 @@ class Framer:
             try:
                 events.append(StreamOpened(_read_header(item)))
             except XmlError as error:
-                failure = StreamFailed(error.condition, error.text)
+                last = StreamFailed(error.condition, error.text)
                 break
-        if failure is not None:
-            events.append(failure)
-        elif cutter.ended:
-            events.append(StreamClosed())
-        self._over = failure is not None or cutter.ended
-        if self._over or cutter.idle:
+        if last is not None:
+            events.append(last)
+            self._over = True
+            self._drop_cutter()
+        elif cutter.idle:
             self._scope = cutter.scope
             self._drop_cutter()
         return events
@@ -128,23 +127,22 @@ class Framer:
 
 
 def _read_header(root: Root) -> StreamHeader:
-    """Judge the start tag of a stream as leniently as RFC 6120 allows: any prefix, extra declarations (4.8.5)."""
+    """Judge the start tag of a stream: any prefix will do, and other declarations (RFC 6120 4.8.5)."""
+    default = root.declarations.get(None, "")
     if root.declarations.get("stream", STREAMS) != STREAMS:
         raise XmlError("bad-namespace-prefix", "the prefix stream means something else")  # 4.9.3.2
-    if not root.name.startswith("{" + STREAMS + "}"):
+    if not root.name.startswith(f"{{{STREAMS}}}"):
         raise XmlError("invalid-namespace", f"{root.name} is no stream")  # 4.8.1, 4.9.3.10
-    if root.name != "{" + STREAMS + "}stream":
+    if root.name != f"{{{STREAMS}}}stream":
         raise XmlError("bad-format", f"{root.name} is no stream")  # 4.9.3.1
-    if root.declarations.get(None, "") not in ("", CLIENT, STREAMS):
-        # 4.8.2: the content namespace. 4.8.3: stream tags may be unprefixed, and then each stanza declares its own.
-        raise XmlError(
-            "invalid-namespace", f"{root.declarations[None]} is not the namespace of a client's stream"
-        )
+    if default not in ("", CLIENT, STREAMS):
+        # 4.8.2: the content namespace. 4.8.5: where stream tags have no prefix, stanzas declare it.
+        raise XmlError("invalid-namespace", f"{default} is not the namespace of stanzas")
     attributes = root.attributes
     return StreamHeader(
         id=attributes.get("id"),
         from_=attributes.get("from"),
         to=attributes.get("to"),
         version=attributes.get("version"),
-        lang=attributes.get("{" + XML + "}lang"),
+        lang=attributes.get(f"{{{XML}}}lang"),
     )

@@ -1,13 +1,14 @@
-"""The messages of XMPP over WebSocket (RFC 7395 section 3.3): one element each, ``<open/>`` and ``<close/>`` for stream tags.
+"""The messages of XMPP over WebSocket (RFC 7395 section 3.3): one element each, framed by open and close.
 
-A client's element is forwarded as the bytes it came in, into a stream whose scope is ``xmlns='jabber:client'
-xmlns:stream='http://etherx.jabber.org/streams'``. That is safe: a document that is namespace-well-formed by itself binds
-every prefix it uses, so inside the stream each of its names means the same, with one exception. Where no default
-namespace is declared, an unprefixed element has no namespace alone and is in ``jabber:client`` there, which is
-what old clients mean that declare nothing (Namespaces in XML 1.0 section 6.2). Elements under an explicit ``xmlns=''``
-have no namespace in both.
+A client's element is forwarded as the bytes it came in, into a stream that declares ``xmlns='jabber:client'``
+and ``xmlns:stream``. That is safe: a document that is namespace-well-formed by itself binds every prefix it
+uses, so inside the stream each of its names means the same, with one exception (Namespaces in XML 1.0,
+sections 5 and 6.2). An unprefixed element for which no default namespace is declared has none alone, and is
+in ``jabber:client`` there, which is what old clients mean that declare nothing. Under an explicit
+``xmlns=''`` elements have no namespace in both.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,6 @@ from boshgate.xmpp.xml import (
     ATTRIBUTE_NAME,
     TAG,
     WHITESPACE,
-    XML_DECLARATION,
     Element,
     check_document,
     escape_attribute,
@@ -26,8 +26,11 @@ from boshgate.xmpp.xml import (
     parse_document,
 )
 
-_OPEN: Final = f"{{{FRAMING}}}open"
-_CLOSE: Final = f"{{{FRAMING}}}close"
+_IN_FRAMING: Final = f"{{{FRAMING}}}"
+_OPEN: Final = _IN_FRAMING + "open"
+_CLOSE: Final = _IN_FRAMING + "close"
+_FRAMING_LIKE: Final = ("}open", "}close", "}stream")
+_XML_DECLARATION: Final = re.compile(rb"<\?xml\s[^<>]*\?>\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Close:
 
 
 def parse_frame(text: str) -> Open | Close | Element:
-    """Read a client's message; an XmlError's condition is the stream error to answer with (RFC 7395 section 3.5)."""
+    """Read a client's message; an XmlError's condition is the stream error to answer with (3.5)."""
     try:
         data = text.encode()
     except UnicodeEncodeError:
@@ -60,19 +63,18 @@ def parse_frame(text: str) -> Open | Close | Element:
     except XmlError:
         _refuse_stream_tag(data)
         raise
-    if data.startswith(b"<?"):
-        data = data[_declaration_end(data) :]  # 3.3.3: tolerated, never forwarded (RFC 6120 section 11.1)
-    if data.endswith((b" ", b"\t", b"\r", b"\n")):
+    data = _without_declaration(data)
+    if not data.endswith(b">"):
         data = data.rstrip(WHITESPACE)  # RFC 6120 section 6.3.5: none during SASL
     if not name.startswith("{"):
         name = _name_in_stream(name, data)
-    if name.endswith(("}open", "}close", "}stream")) or name.startswith("{" + FRAMING):
-        return _framing(name, data)
+    if name.startswith(_IN_FRAMING) or name.endswith(_FRAMING_LIKE):
+        return _read_framing(name, data)
     return Element(name, data)
 
 
 def open_frame(header: StreamHeader, *, to: str | None = None) -> str:
-    """Return the ``<open/>`` that stands for the server's stream *header*; *to*: whom the client said it is (3.4)."""
+    """Return the ``<open/>`` for the server's stream *header* (3.4); *to*: what the client gave as "from"."""
     attributes = {
         "from": header.from_,
         "to": to if to is not None else header.to,
@@ -94,12 +96,14 @@ def close_frame(see_other_uri: str | None = None) -> str:
 
 
 def stream_error_frame(condition: str, text: str | None = None) -> str:
-    """Return a stream error as one complete message (section 3.5), with *text* for humans (RFC 6120 section 4.9.2)."""
+    """Return a stream error as one complete message (3.5), with *text* for humans (RFC 6120 4.9.2)."""
+    defined = f"<{condition} xmlns='{STREAM_ERRORS}'/>"
     described = f"<text xmlns='{STREAM_ERRORS}'>{escape_text(text)}</text>" if text else ""
-    return f"<stream:error xmlns:stream='{STREAMS}'><{condition} xmlns='{STREAM_ERRORS}'/>{described}</stream:error>"
+    return f"<stream:error xmlns:stream='{STREAMS}'>{defined}{described}</stream:error>"
 
 
-def _framing(name: str, data: bytes) -> Open | Close | Element:
+def _read_framing(name: str, data: bytes) -> Open | Close:
+    """Read what is in the framing namespace, or only looks like it (3.3.2)."""
     if name == _OPEN:
         attributes = parse_document(data).attrib
         return Open(
@@ -110,26 +114,29 @@ def _framing(name: str, data: bytes) -> Open | Close | Element:
         )
     if name == _CLOSE:
         return Close(parse_document(data).get("see-other-uri"))
-    if name.startswith("{" + FRAMING):
-        raise XmlError("unsupported-stanza-type", f"{name} is no message")  # RFC 6120 section 4.9.3.24
-    # 3.3.2: <open/> and <close/> in another namespace, and the stream tags of drafts before the RFC.
-    raise XmlError("invalid-namespace", f"{name} instead of <open/>")
+    if name.endswith(_FRAMING_LIKE):
+        # 3.3.2: open and close in another namespace, and the stream tags of drafts before the RFC.
+        raise XmlError("invalid-namespace", f"{name} is no framing element")
+    raise XmlError("unsupported-stanza-type", f"{name} is no framing element")  # RFC 6120 section 4.9.3.24
 
 
 def _refuse_stream_tag(data: bytes) -> None:
-    """A lone stream start tag, as before the RFC, is no document; what is wrong with it is its framing (3.3.2)."""
-    tag = TAG.fullmatch(data[_declaration_end(data) :].rstrip(WHITESPACE))
+    """A lone stream start tag, as in drafts before the RFC, is no document; its real fault is the framing."""
+    tag = TAG.fullmatch(_without_declaration(data).rstrip(WHITESPACE))
     if tag is not None and tag[1].rpartition(b":")[2] == b"stream" and STREAMS.encode() in tag[2]:
         raise XmlError("invalid-namespace", "a stream tag instead of <open/>")
 
 
-def _declaration_end(data: bytes) -> int:
-    found = XML_DECLARATION.match(data)
-    return found.end() if found else 0
+def _without_declaration(data: bytes) -> bytes:
+    """Section 3.3.3: an XML declaration is tolerated; it is never forwarded (RFC 6120 section 11.1)."""
+    if not data.startswith(b"<?"):
+        return data
+    declaration = _XML_DECLARATION.match(data)
+    return data[declaration.end() :] if declaration else data
 
 
 def _name_in_stream(name: str, data: bytes) -> str:
-    """The expanded name inside the stream of a top element that has no namespace alone (see the module's docstring)."""
+    """The expanded name inside the stream of a top element that has no namespace alone (see above)."""
     tag = TAG.match(data)
-    explicit = tag is not None and b"xmlns" in ATTRIBUTE_NAME.findall(tag[2])
-    return name if explicit else f"{{{CLIENT}}}{name}"
+    assert tag is not None, "a well-formed start tag matches"
+    return name if b"xmlns" in ATTRIBUTE_NAME.findall(tag[2]) else f"{{{CLIENT}}}{name}"

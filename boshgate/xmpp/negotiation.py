@@ -1,7 +1,7 @@
-"""Everything the gateway says to a server before the client speaks (RFC 6120 sections 4 and 5), and what it hides of the answers.
+"""What the gateway says to a server before the client speaks (RFC 6120 sections 4 and 5), and what it hides.
 
-The caller sends what it is told to and does what it is told to; in clear nothing but the header and ``<starttls/>`` is
-ever sent where TLS is the policy (RFC 7590 section 3.1).
+Pure: stream events in, actions out. Where TLS is the policy nothing but a header and ``<starttls/>`` is ever
+sent in clear (RFC 7590 section 3.1).
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from typing import Final
 
 from boshgate.namespaces import (
     CLIENT,
-    COMPRESS,
     COMPRESS_FEATURE,
     SASL,
     SASL2,
@@ -31,37 +30,41 @@ STARTTLS: Final = f"<starttls xmlns='{TLS}'/>".encode()
 """RFC 6120 section 5.4.2.1."""
 
 _FEATURES: Final = f"{{{STREAMS}}}features"
+_ERROR: Final = f"{{{STREAMS}}}error"
 _STARTTLS: Final = f"{{{TLS}}}starttls"
 _HIDDEN_FEATURES: Final = frozenset({_STARTTLS, f"{{{COMPRESS_FEATURE}}}compression"})
-_RESUMPTION: Final = frozenset(f"{{{sm}}}{local}" for sm in (SM3, SM2) for local in ("enabled", "resumed"))
+_SASL_SUCCESS: Final = f"{{{SASL}}}success"
+_SASL2_SUCCESS: Final = f"{{{SASL2}}}success"
+_SM_ENABLED: Final = frozenset({f"{{{SM3}}}enabled", f"{{{SM2}}}enabled"})
+_SM_RESUMED: Final = frozenset({f"{{{SM3}}}resumed", f"{{{SM2}}}resumed"})
+_MAY_GRANT_RESUMPTION: Final = _SM_ENABLED | _SM_RESUMED | {_SASL2_SUCCESS}
 
 
 def stream_header(*, to: str, from_: str | None = None, lang: str | None = None) -> bytes:
-    """Return the initiating entity's XML declaration and stream header (RFC 6120 sections 4.2, 4.7, 4.8, 11.5).
+    """Return XML declaration and header of the initiating entity (RFC 6120 sections 4.2, 4.7, 4.8, 11.5).
 
     It never has an ``id`` (4.7.3). *from_* is the client's address: only for a protected stream (4.7.1).
     """
-    attributes = f" to='{escape_attribute(to)}'"
+    written = f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}'"
+    written += f" to='{escape_attribute(to)}'"
     if from_ is not None:
-        attributes += f" from='{escape_attribute(from_)}'"
-    attributes += " version='1.0'"
+        written += f" from='{escape_attribute(from_)}'"
+    written += " version='1.0'"
     if lang:
-        attributes += f" xml:lang='{escape_attribute(lang)}'"
-    return (
-        f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}'{attributes}>".encode()
-    )
+        written += f" xml:lang='{escape_attribute(lang)}'"
+    return f"{written}>".encode()
 
 
 def stream_error(condition: str) -> bytes:
-    """Return a stream error (RFC 6120 section 4.9.2) for a stream whose header declares the prefix ``stream``."""
+    """Return a stream error (RFC 6120 section 4.9.2) for a stream whose header declares ``xmlns:stream``."""
     return f"<stream:error><{condition} xmlns='{STREAM_ERRORS}'/></stream:error>".encode()
 
 
 def filter_features(element: Element) -> Element:
     """Return the features a client of the gateway may see; all that is left is byte-true and in order.
 
-    STARTTLS ends at the gateway (RFC 7395 section 3.9, XEP-0206 section 4), and compression (XEP-0138) would take the
-    stream out of its hands.
+    STARTTLS ends at the gateway (RFC 7395 section 3.9, XEP-0206 section 4), and compression (XEP-0138) would
+    take the stream out of its hands.
     """
     data = element.data
     kept = []
@@ -70,43 +73,28 @@ def filter_features(element: Element) -> Element:
         if name in _HIDDEN_FEATURES:
             kept.append(data[position:begin])
             position = end
-    if not position:
+    if not kept:
         return element
     return Element(element.name, b"".join((*kept, data[position:])))
 
 
 def grants_resumption(element: Element) -> bool:
-    """Whether the server lets the client resume this stream later (XEP-0198 section 5), also inside a SASL2 success.
+    """Whether the server lets the client resume this stream (XEP-0198 section 5), also in a SASL2 success.
 
     Such a stream must lose its connection without ``</stream:stream>``, or there is nothing left to resume.
     """
-    if element.name not in _RESUMPTION and element.name != f"{{{SASL2}}}success":
+    if element.name not in _MAY_GRANT_RESUMPTION:
         return False
-    for found in parse_document(element.data, limits=None).iter():
-        if found.tag in _RESUMPTION and (
-            found.tag.endswith("}resumed") or found.get("resume") in ("true", "1")  # XML Schema boolean
-        ):
-            return True
-    return False
+    return any(
+        # Both forms of an xs:boolean are true.
+        found.tag in _SM_RESUMED or (found.tag in _SM_ENABLED and found.get("resume") in ("true", "1"))
+        for found in parse_document(element.data, limits=None).iter()
+    )
 
 
 def is_sasl_success(element: Element) -> bool:
-    """Whether the client will restart the stream now (RFC 6120 section 6.4.6); after SASL2 it will not (XEP-0388 2.6.1)."""
-    return element.name == f"{{{SASL}}}success"
-
-
-def local_answer(element: Element) -> Element | None:
-    """Return the gateway's own answer to a client's element that must not reach the server; None: forward it.
-
-    STARTTLS over BOSH or WebSocket (XEP-0206 section 4, RFC 7395 section 3.9) and compression of the stream that
-    others than the client read (XEP-0138 section 4).
-    """
-    if element.name == _STARTTLS:
-        return Element(f"{{{TLS}}}failure", f"<failure xmlns='{TLS}'/>".encode())  # RFC 6120 section 5.4.2.2
-    if element.name == f"{{{COMPRESS}}}compress":
-        failure = f"<failure xmlns='{COMPRESS}'><unsupported-method/></failure>"
-        return Element(f"{{{COMPRESS}}}failure", failure.encode())
-    return None
+    """Whether the client must restart now (RFC 6120 6.4.6); SASL2 knows no restart (XEP-0388 2.6.1)."""
+    return element.name == _SASL_SUCCESS
 
 
 class Tls(Enum):
@@ -131,8 +119,8 @@ class Send:
 class StartTls:
     """Begin the TLS handshake now (RFC 6120 section 5.4.3.1), then call `Negotiation.tls_established`.
 
-    Fail instead if anything came with the ``<proceed/>``: `Framer.has_pending`, or another event behind it. It was
-    sent in clear, by whomever (5.4.3.3).
+    Fail instead if anything came with the ``<proceed/>``: `Framer.has_pending`, or another event behind it.
+    It was sent in clear, by whomever (5.4.3.3).
     """
 
 
@@ -155,15 +143,22 @@ Action = Send | StartTls | Ready | Failed
 
 
 class _State(Enum):
+    """What comes next from the server."""
+
     HEADER = auto()
+    """4.2: the response stream header."""
     FEATURES = auto()
+    """4.3.2."""
     PROCEED = auto()
+    """5.4.2: or failure."""
     HANDSHAKE = auto()
+    """5.4.3: nothing that we could read."""
     OVER = auto()
+    """What comes next is for somebody else."""
 
 
 class Negotiation:
-    """RFC 6120 section 5 as seen by the initiating entity, up to the features of the stream that the client gets."""
+    """The initiating entity's side of RFC 6120 section 5, up to the features that the client gets."""
 
     __slots__ = ("_from", "_header", "_lang", "_state", "_tls", "_to")
 
@@ -177,12 +172,12 @@ class Negotiation:
 
     def start(self) -> bytes:
         """Return what to send first."""
-        # 4.7.1: no "from" before the stream is protected; a connection configured to be plain is trusted.
+        # 4.7.1: no "from" before the stream is protected; one that is configured to be plain is trusted.
         from_ = None if self._tls is Tls.STARTTLS else self._from
         return stream_header(to=self._to, from_=from_, lang=self._lang)
 
     def tls_established(self) -> bytes:
-        """Return the new header; what was learned before is discarded (5.4.3.3), and the framer must be reset."""
+        """Return the new header; what was learned before is discarded (5.4.3.3): reset the framer too."""
         assert self._state is _State.HANDSHAKE, "only after StartTls"
         self._tls = Tls.ESTABLISHED
         self._header = StreamHeader()
@@ -190,27 +185,24 @@ class Negotiation:
         return self.start()
 
     def receive(self, event: FramerEvent) -> Action | None:
-        """Return what to do about *event*; None: nothing, wait for the next."""
-        action = self._answer(event)
+        """Return what to do about *event*; None: wait for the next."""
+        assert self._state is not _State.OVER, "Ready and Failed were the last"
+        action = self._receive(event)
         if isinstance(action, Ready | Failed):
             self._state = _State.OVER
         return action
 
-    def _answer(self, event: FramerEvent) -> Action | None:
-        assert self._state is not _State.OVER, "after Ready and Failed events belong to somebody else"
+    def _receive(self, event: FramerEvent) -> Action | None:
         if self._state is _State.HANDSHAKE:
-            return Failed("the server sent data in clear after <proceed/>")  # 5.4.3.3
+            # 5.4.3.3: the last that comes in clear is the ">" of <proceed/>.
+            return Failed("the server sent data in clear after <proceed/>")
         if isinstance(event, StreamFailed):
             return Failed(f"the server sent no XMPP stream: {event.condition}: {event.text}")
         if isinstance(event, StreamClosed):
             return Failed("the server closed the stream")
         if isinstance(event, StreamOpened):
             return self._receive_header(event.header)
-        if event.name == f"{{{STREAMS}}}error":
-            return Failed(f"the server sent a stream error: {_condition(event)}")
-        if self._state is _State.PROCEED:
-            return self._receive_proceed(event)
-        return self._receive_features(event)
+        return self._receive_element(event)
 
     def _receive_header(self, header: StreamHeader) -> Action | None:
         self._header = header
@@ -221,11 +213,18 @@ class Negotiation:
             return Failed("the server is older than XMPP 1.0 and knows no STARTTLS")
         return Ready(header, None)
 
+    def _receive_element(self, element: Element) -> Action:
+        if element.name == _ERROR:
+            return Failed(f"the server sent a stream error: {_condition(element)}")
+        if self._state is _State.PROCEED:
+            return self._receive_proceed(element)
+        return self._receive_features(element)
+
     def _receive_features(self, element: Element) -> Action:
         if element.name != _FEATURES:
             return Failed(f"the server sent {element.name} instead of stream features")  # 4.3.2
         if self._tls is Tls.STARTTLS:
-            # RFC 7590 section 3.1: features without <starttls/> do not deter us; an attacker may have cut it out.
+            # RFC 7590 3.1: the lack of <starttls/> does not deter us; an attacker may have cut it out.
             self._state = _State.PROCEED
             return Send(STARTTLS)
         if self._tls is Tls.NONE and _requires_tls(element):
@@ -255,7 +254,7 @@ def _requires_tls(features: Element) -> bool:
 def _condition(error: Element) -> str:
     """The name of the defined condition in a stream error (RFC 6120 section 4.9.2)."""
     for child in parse_document(error.data, limits=None):
-        namespace, _, local = child.tag.partition("}")
-        if namespace == "{" + STREAM_ERRORS and local != "text":
+        namespace, _, local = child.tag.rpartition("}")
+        if namespace == f"{{{STREAM_ERRORS}" and local != "text":
             return local
     return "undefined-condition"
