@@ -38,6 +38,8 @@ class CloseCode(enum.IntEnum):
     GOING_AWAY = 1001
     PROTOCOL_ERROR = 1002
     UNACCEPTABLE_DATA = 1003
+    NONE = 1005
+    """Never on the wire: there was no code, or no Close frame at all."""
     INVALID_DATA = 1007
     TOO_BIG = 1009
 
@@ -236,7 +238,10 @@ class Connection:
     def _disconnected(self, code: int) -> None:
         """The WebSocket is gone: closed by the client, lost, or closed by the server library."""
         if self._state not in {State.CLOSED, State.GONE, State.CLOSING}:
-            self.end = f"WebSocket closed with {code}" if code != 1005 else "connection lost"
+            if code != CloseCode.NONE:
+                # Not `end`: what a client may choose freely is no label of a metric.
+                self.log.info("WebSocket closed with %d", code)
+                self.end = "WebSocket closed without <close/>"
         if code in _VIOLATIONS and self._stream is not None:
             self._stream.close()
         self.lost()
