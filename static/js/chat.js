@@ -2,7 +2,7 @@
 
 import { $, h, icon, shortTime } from "./dom.js";
 
-const EMOJI = "😀 😂 😊 😍 🤔 😎 😭 😱 👋 👍 👎 🙏 👏 💪 🎉 ❤️ 🔥 ✨ 🚀 ☕ 🍕 🦄 🌈 👩‍🚀".split(" ");
+const EMOJI = "😀 😂 😊 😍 🤔 😎 😭 😱 👋 👍 👎 🙏 👏 💪 🎉 ❤️ 🔥 ✨ 🚀 🎈 🍕 🦄 🌈 👩‍🚀".split(" ");
 const ONLY_EMOJI = /^(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\u200d|\ufe0f|\s){1,12}$/u;
 const TYPING_PAUSE = 4000; // ms without a key, then "paused" is sent
 

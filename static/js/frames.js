@@ -80,11 +80,11 @@ function summariseStanza(stanza, direction) {
 }
 
 function describe(stanza) {
+  if (stanza.getAttribute("type") === "error") return stanza.querySelector("error > *")?.localName;
   if (stanza.localName === "message") {
     const body = [...stanza.children].find((child) => child.localName === "body");
     return body ? "" : stanza.firstElementChild?.localName;
   }
-  if (stanza.getAttribute("type") === "error") return stanza.querySelector("error > *")?.localName;
   const payload = stanza.firstElementChild;
   if (!payload) return stanza.localName === "iq" ? "" : null;
   if (payload.localName !== "query") return payload.localName;
