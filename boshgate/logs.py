@@ -47,6 +47,19 @@ class _UtcFormatter(logging.Formatter):
     default_msec_format = "%s.%03dZ"
 
 
+class _Expected(logging.Filter):
+    """Drops what uvicorn reports as errors of the application, and what is the doing of clients.
+
+    There is a line of ours for each: a handshake that was refused, a message that is not UTF-8.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to keep *record*."""
+        if record.msg == "ASGI callable returned without completing handshake.":
+            return False
+        return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
+
+
 def configure(level: LogLevel) -> None:
     """Send all log lines of *level* and above to standard error."""
     handler = logging.StreamHandler(sys.stderr)
@@ -57,5 +70,6 @@ def configure(level: LogLevel) -> None:
     logging.getLogger("boshgate").setLevel(level.upper())
     # The HTTP server's own lines: one for every WebSocket at info, none that an operator needs.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").filters[:] = [_Expected()]
     # It logs whole frames at debug, payloads included.
     logging.getLogger("websockets").setLevel(logging.WARNING)

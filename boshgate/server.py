@@ -16,6 +16,7 @@ import uvicorn
 
 from boshgate.config import Config
 from boshgate.errors import ConfigError
+from boshgate.listener import SOCKET_OPTIONS, HttpProtocol, WebSocketProtocol, close_late
 from boshgate.web.app import Gateway
 
 logger = logging.getLogger("boshgate.server")
@@ -23,18 +24,34 @@ logger = logging.getLogger("boshgate.server")
 _KEEP_ALIVE_SECONDS = 75
 """An idle HTTP connection is kept as long as nginx keeps its own: then the proxy is the one to close it."""
 
+_BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+_TICKS_PER_SWEEP = 20
+"""uvicorn ticks ten times a second; late clients are looked for every two seconds."""
+
 
 class _Server(uvicorn.Server):
-    """A uvicorn server in a loop that it shares: it tells when it listens, and leaves signals alone."""
+    """A uvicorn server in a loop that it shares: it tells when it listens, and leaves signals alone.
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    *head_timeout*: seconds that a client may take for the head of a request, or to begin one.
+    """
+
+    def __init__(self, config: uvicorn.Config, head_timeout: float) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._head_timeout = head_timeout
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
         await super().startup(sockets)
         self.listening.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Close the connections of clients that take too long; returns whether to stop."""
+        if counter % _TICKS_PER_SWEEP == 0:
+            close_late(self.server_state.connections, self._head_timeout)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -46,7 +63,7 @@ class GatewayServer(_Server):
     """The public listener; its shutdown begins with the gateway's."""
 
     def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
-        super().__init__(config)
+        super().__init__(config, gateway.config.limits.body_timeout)
         self._gateway = gateway
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -63,7 +80,11 @@ def bind(table: str, host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in SOCKET_OPTIONS:
+            listener.setsockopt(*option)
         listener.bind((host, port))
+        # Not later: only now is it certain that nobody else listens there.
+        listener.listen(_BACKLOG)
     except OSError as exc:
         listener.close()
         raise ConfigError([f"{table}.port: cannot listen on {host} port {port}: {exc.strerror}"]) from exc
@@ -80,8 +101,8 @@ def uvicorn_config(app: Any, config: Config) -> uvicorn.Config:
     """How uvicorn serves *app*, public or private."""
     return uvicorn.Config(
         app,
-        http="httptools",
-        ws="websockets-sansio",
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
         # Above the limit that we check ourselves, so that the client gets a stream error before the close.
         ws_max_size=2 * config.limits.max_stanza_bytes,
         # 300 kB for each connection, and CRIME (RFC 7692 section 8): declined.
@@ -119,7 +140,7 @@ async def serve(
         urls = _url(public), _url(private)
         gateway = Gateway(config, demo=demo)
         server = GatewayServer(uvicorn_config(gateway, config), gateway)
-        admin = _Server(uvicorn_config(gateway.admin, config))
+        admin = _Server(uvicorn_config(gateway.admin, config), config.limits.body_timeout)
         tasks = [asyncio.create_task(admin.serve([private])), asyncio.create_task(server.serve([public]))]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,6 +4,9 @@ The session decides, synchronously; `Runner.pump` carries out what it decided. E
 so that nothing stays behind. There is one timer for each session, and it is left alone when the session
 asks for a later time than it is set to (each request pushes the time back): it fires once too early and is
 set anew.
+
+An exception out of the session is a bug of ours: it ends that session, with ``internal-server-error`` for who
+waits (XEP-0124 section 17.2), and is noticed by no other.
 """
 
 import asyncio
@@ -14,6 +17,7 @@ from typing import cast
 from boshgate.backend.pool import Backends
 from boshgate.backend.stream import BackendStream
 from boshgate.bosh.body import Body
+from boshgate.bosh.conditions import Condition
 from boshgate.bosh.events import (
     CloseStream,
     OpenStream,
@@ -54,17 +58,23 @@ class SessionStream:
     def stream_opened(self, header: StreamHeader) -> None:
         """The server's stream header came: the first, or the one after a restart."""
         runner = self.runner
-        runner.session.stream_opened(
-            self.name, authid=header.id, from_=header.from_, version=header.version, now=runner.now()
-        )
-        runner.pump()
+        try:
+            runner.session.stream_opened(
+                self.name, authid=header.id, from_=header.from_, version=header.version, now=runner.now()
+            )
+            runner.pump()
+        except Exception:
+            runner.fail()
 
     def stream_received(self, elements: list[Element]) -> None:
         """The server sent *elements*, in one burst."""
         runner = self.runner
         runner.tally.to_clients += len(elements)
-        runner.session.receive_payloads(self.name, elements, runner.now())
-        runner.pump()
+        try:
+            runner.session.receive_payloads(self.name, elements, runner.now())
+            runner.pump()
+        except Exception:
+            runner.fail()
 
     def stream_closed(self, error: BackendError | None) -> None:
         """The stream is over (XEP-0124 section 17.2: why)."""
@@ -73,9 +83,13 @@ class SessionStream:
         condition = None
         if error is not None:
             runner.log.info("stream to the XMPP server failed: %s", error)
-            condition = "policy-violation" if isinstance(error, QueueFull) else "remote-connection-failed"
-        runner.session.stream_closed(self.name, condition, runner.now())
-        runner.pump()
+            full = isinstance(error, QueueFull)
+            condition = Condition.POLICY_VIOLATION if full else Condition.REMOTE_CONNECTION_FAILED
+        try:
+            runner.session.stream_closed(self.name, condition, runner.now())
+            runner.pump()
+        except Exception:
+            runner.fail()
 
     def pause_sending(self) -> None:
         """The server reads slowly; a BOSH client is bounded by its window of requests (14.2)."""
@@ -89,11 +103,13 @@ class Runner:
 
     __slots__ = (
         "_backends",
+        "_ended",
         "_loop",
         "_on_end",
         "_timer",
         "_timer_due",
         "address",
+        "failed",
         "log",
         "opened_at",
         "secure",
@@ -124,26 +140,45 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0
+        self._ended = False
         self.opened_at = self.now()
+        self.failed = False
+        """Whether a bug ended the session: an exchange that is not answered by now will not be."""
 
     def now(self) -> int:
         """The loop's clock in milliseconds."""
         return int(self._loop.time() * 1000)
 
+    def start(self) -> None:
+        """Carry out what the creation of the session decided."""
+        try:
+            self.pump()
+        except Exception:
+            self.fail()
+
     def receive_request(self, exchange: Exchange, body: Body) -> None:
         """A request of this session arrived."""
-        self.session.receive_request(exchange, body, self.now())
-        self.pump()
+        try:
+            self.session.receive_request(exchange, body, self.now())
+            self.pump()
+        except Exception:
+            self.fail()
 
     def exchange_lost(self, exchange: Exchange) -> None:
         """The client hung up before *exchange* was answered (XEP-0124 section 14.3)."""
-        self.session.exchange_lost(exchange, self.now())
-        self.pump()
+        try:
+            self.session.exchange_lost(exchange, self.now())
+            self.pump()
+        except Exception:
+            self.fail()
 
     def terminate(self, condition: str) -> None:
         """End the session from our side (XEP-0124 section 17.2)."""
-        self.session.terminate(condition, self.now())
-        self.pump()
+        try:
+            self.session.terminate(condition, self.now())
+            self.pump()
+        except Exception:
+            self.fail()
 
     def pump(self) -> None:
         """Carry out what the session decided, then set the timer."""
@@ -170,17 +205,19 @@ class Runner:
                 self.streams[stream].backend.restart(to=to, from_=from_, lang=lang)
             case CloseStream(stream, clean):
                 if (closing := self.streams.get(stream)) is not None:
-                    closing.backend.close() if clean else closing.backend.abort()
+                    # XEP-0198 section 5: what can be resumed is kept unless the client itself closed it.
+                    resumable = closing.backend.resumable and not clean
+                    closing.backend.abort() if resumable else closing.backend.close()
             case Throttle(stream, on):
                 if (throttled := self.streams.get(stream)) is not None:
                     throttled.backend.pause_reading() if on else throttled.backend.resume_reading()
             case SessionTerminated():
-                self._on_end(self, event)
+                self._end(event)
             case _:
                 raise AssertionError(f"the session has no event {event!r}")
 
     def _open(self, event: OpenStream) -> None:
-        stream = self.streams[event.stream] = SessionStream(self, event.stream)
+        stream = SessionStream(self, event.stream)
         stream.backend = self._backends.open_stream(
             to=event.to,
             from_=event.from_,
@@ -189,6 +226,7 @@ class Runner:
             inherit_lang=False,
             client_address=self.address,
         )
+        self.streams[event.stream] = stream
 
     def _set_timer(self) -> None:
         due = self.session.get_timer()
@@ -208,7 +246,38 @@ class Runner:
         self._timer = None
         # The loop may call a hair early; the session must not find its time in the future then.
         now = max(self.now(), self._timer_due)
-        due = self.session.get_timer()
-        if due is not None and due <= now:
-            self.session.handle_timer(now)
-        self.pump()
+        try:
+            due = self.session.get_timer()
+            if due is not None and due <= now:
+                self.session.handle_timer(now)
+            self.pump()
+        except Exception:
+            self.fail()
+
+    def fail(self) -> None:
+        """An exception came out of the session: answer who waits, as far as it still can, and forget it."""
+        if self.failed:
+            return
+        self.log.exception("bug: the session ends by an exception")
+        self.failed = True
+        session = self.session
+        try:
+            session.terminate(Condition.INTERNAL_SERVER_ERROR, self.now())
+            self.pump()
+        except Exception:
+            self.log.exception("bug: and its end by another one")
+        for stream in self.streams.values():
+            stream.backend.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._end(
+            SessionTerminated(
+                Condition.INTERNAL_SERVER_ERROR, "a bug of ours", session.undelivered, session.discarded
+            )
+        )
+
+    def _end(self, event: SessionTerminated) -> None:
+        if not self._ended:
+            self._ended = True
+            self._on_end(self, event)

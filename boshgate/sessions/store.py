@@ -88,7 +88,7 @@ class Sessions:
         self._opened.inc()
         self._open.inc()
         runner.log.info("opened for %s by %s", request.to, address)
-        runner.pump()
+        runner.start()
         return runner
 
     def _check_domain(self, to: str | None) -> None:

@@ -6,12 +6,14 @@ from wherever it happens to run (`boshgate.web.eager`).
 """
 
 import asyncio
+import contextlib
 import logging
-from typing import Final, cast
+from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
 from boshgate.bosh.body import Body, parse_body, terminal_body
+from boshgate.bosh.conditions import Condition
 from boshgate.config import Config
 from boshgate.errors import BindingError
 from boshgate.metrics import BOSH, Metrics
@@ -19,10 +21,13 @@ from boshgate.sessions.runner import Exchange, Runner
 from boshgate.sessions.store import Sessions
 from boshgate.web.client import client_of
 from boshgate.web.cors import Headers, Origins, find
-from boshgate.web.eager import run_eagerly
+from boshgate.web.eager import run_eagerly, run_within
 
 DEFAULT_CONTENT: Final = "text/xml; charset=utf-8"
 """XEP-0124 section 7.1: the Content-Type of every response unless the session asked for another."""
+
+LINGER_SECONDS: Final = 2.0
+"""How long the rest of a request that is too large is read, and thrown away, before the connection closes."""
 
 _FIXED_HEADERS: Final[Headers] = [
     # A response is for one request only; XEP-0124 is silent, some browsers were not.
@@ -62,8 +67,10 @@ class HttpExchange(Exchange):
         """Send *body* with status 200 (XEP-0124 section 5; 17.1: errors too)."""
         self.reply(200, body, content.encode("latin-1"))
 
-    def reply(self, status: int, body: bytes, content: bytes, extra: Headers | None = None) -> None:
-        """Send the one response of this exchange."""
+    def reply(
+        self, status: int, body: bytes, content: bytes, extra: Headers | None = None, *, ends: bool = True
+    ) -> None:
+        """Send the one response of this exchange; unless it *ends*, `end` says later that it was all."""
         assert not self.answered, "a request is answered once"
         self.answered = True
         headers = [
@@ -74,11 +81,15 @@ class HttpExchange(Exchange):
         ]
         if extra is not None:
             headers += extra
-        self.remainder = run_eagerly(self._write(status, headers, body))
+        self.remainder = run_eagerly(self._write(status, headers, body, ends))
 
-    async def _write(self, status: int, headers: Headers, body: bytes) -> None:
+    async def _write(self, status: int, headers: Headers, body: bytes, ends: bool) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+        await self._send({"type": "http.response.body", "body": body, "more_body": not ends})
+
+    async def end(self) -> None:
+        """Nothing follows; the server may close the connection now."""
+        await self._send({"type": "http.response.body", "body": b""})
 
 
 class BoshEndpoint:
@@ -128,65 +139,96 @@ class BoshEndpoint:
                 return self._create(exchange, scope, body)
             runner = self._sessions.find(body.sid)
             runner.receive_request(exchange, body)
+            return self._unless_failed(exchange, runner)
         except BindingError as error:
             self._refuse(exchange, scope, error)
         except Exception:
             logger.exception("bug: a request ended in an exception")
-            if not exchange.answered:
-                self._terminal(exchange, "internal-server-error")
-        else:
-            return runner
+            self._terminal(exchange, Condition.INTERNAL_SERVER_ERROR)
         return None
 
-    def _create(self, exchange: HttpExchange, scope: Scope, body: Body) -> Runner:
+    def _unless_failed(self, exchange: HttpExchange, runner: Runner) -> Runner | None:
+        """*runner*, unless a bug ended its session: then nobody else will answer (XEP-0124 section 17.2)."""
+        if not runner.failed:
+            return runner
+        self._terminal(exchange, Condition.INTERNAL_SERVER_ERROR)
+        return None
+
+    def _create(self, exchange: HttpExchange, scope: Scope, body: Body) -> Runner | None:
         client = client_of(scope, self._trusted_proxies)
-        return self._sessions.create(exchange, body, address=client.address, secure=client.secure)
+        runner = self._sessions.create(exchange, body, address=client.address, secure=client.secure)
+        return self._unless_failed(exchange, runner)
 
     def _refuse(self, exchange: HttpExchange, scope: Scope, error: BindingError) -> None:
         address = client_of(scope, self._trusted_proxies).address
-        logger.info("refused a request from %s: %s", address, error)
+        logger.info("refused a request from %s: %.200s", address, error)
         self._metrics.refused.labels(BOSH, error.condition).inc()
-        if not exchange.answered:
-            self._terminal(exchange, error.condition)
+        self._terminal(exchange, error.condition)
 
     def _terminal(self, exchange: HttpExchange, condition: str) -> None:
-        """XEP-0124 section 17.2, for a request that belongs to no session."""
-        exchange.respond(terminal_body(condition), DEFAULT_CONTENT)
+        """XEP-0124 section 17.2, for a request that belongs to no session (any more)."""
+        if not exchange.answered:
+            exchange.respond(terminal_body(condition), DEFAULT_CONTENT)
 
     async def _read(self, exchange: HttpExchange, scope: Scope, receive: Receive) -> bytes | None:
         """Read the entity; what is too large or too slow is answered here, and None comes back."""
         try:
-            async with asyncio.timeout(self._body_timeout):
-                return await self._read_entity(scope, receive)
+            return await run_within(self._body_timeout, self._read_entity(scope, receive))
         except _TooLarge:
-            self._reject(exchange, scope, 413, "policy-violation", f"more than {self._max_body_bytes} bytes")
+            reason = f"more than {self._max_body_bytes} bytes"
+            self._reject(exchange, scope, 413, Condition.POLICY_VIOLATION, reason, ends=False)
+            await self._linger(exchange, receive)
         except TimeoutError:
-            self._reject(exchange, scope, 408, "bad-request", f"incomplete after {self._body_timeout} s")
+            reason = f"incomplete after {self._body_timeout} s"
+            self._reject(exchange, scope, 408, Condition.BAD_REQUEST, reason)
         return None
 
     async def _read_entity(self, scope: Scope, receive: Receive) -> bytes:
         length = find(scope["headers"], b"content-length")
-        if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
+        if length is not None and length.isdecimal() and int(length) > self._max_body_bytes:
             raise _TooLarge
-        data = b""
-        while True:
+        message = await receive()
+        data: bytes | bytearray = message.get("body", b"")
+        while message.get("more_body", False) and len(data) <= self._max_body_bytes:
             message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGone
-            data += cast(bytes, message.get("body", b""))
-            if len(data) > self._max_body_bytes:
-                raise _TooLarge
-            if not message.get("more_body", False):
-                return data
+            if type(data) is bytes:
+                data = bytearray(data)  # many small pieces must not cost the square of their number
+            data += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise _ClientGone
+        if len(data) > self._max_body_bytes:
+            raise _TooLarge
+        return bytes(data)
 
-    def _reject(self, exchange: HttpExchange, scope: Scope, status: int, condition: str, why: str) -> None:
+    async def _linger(self, exchange: HttpExchange, receive: Receive) -> None:
+        """Let a client that is still sending come to the answer (RFC 9112 section 9.6).
+
+        A connection that is closed with bytes unread is reset, and the answer may be lost with it.
+        """
+        if exchange.remainder is not None:
+            await exchange.remainder
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while (await receive()).get("more_body", False):
+                    pass
+        await exchange.end()
+
+    def _reject(
+        self,
+        exchange: HttpExchange,
+        scope: Scope,
+        status: int,
+        condition: str,
+        reason: str,
+        *,
+        ends: bool = True,
+    ) -> None:
         address = client_of(scope, self._trusted_proxies).address
-        logger.info("refused a request from %s: HTTP %d, %s", address, status, why)
+        logger.info("refused a request from %s: HTTP %d, %s", address, status, reason)
         self._metrics.refused.labels(BOSH, str(status)).inc()
-        # The rest of the request is not read: the connection cannot be used again (RFC 9112 section 9.6).
-        exchange.reply(
-            status, terminal_body(condition), DEFAULT_CONTENT.encode(), extra=[(b"connection", b"close")]
-        )
+        # The rest of the request is not served: the connection cannot be used again (RFC 9112 section 9.6).
+        close: Headers = [(b"connection", b"close")]
+        exchange.reply(status, terminal_body(condition), DEFAULT_CONTENT.encode(), extra=close, ends=ends)
 
     def _serve_other_method(self, exchange: HttpExchange, scope: Scope) -> None:
         """XEP-0124 section 5 knows POST only; OPTIONS is the browser's question before it."""

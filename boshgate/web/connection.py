@@ -42,6 +42,7 @@ class CloseCode(enum.IntEnum):
     """Never on the wire: there was no code, or no Close frame at all."""
     INVALID_DATA = 1007
     TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
 
 
 _VIOLATIONS: Final = {
@@ -173,7 +174,11 @@ class Connection:
     def _receive_local(self, action: Local, element: Element) -> None:
         """What no server may get from a client is dealt with here (HC24)."""
         if action is Local.COMPRESS:
-            self._send_text(COMPRESS_FAILURE.data.decode())
+            if self._writer.stalled:
+                # Answers to a client that does not read would be kept without limit.
+                self._fail("policy-violation", "more questions than answers were read")
+            else:
+                self._send_text(COMPRESS_FAILURE.data.decode())
         elif action is Local.STARTTLS:
             # RFC 7395 section 3.9; RFC 6120 section 5.4.2.2: failure, and the end of the stream.
             self._send_text(STARTTLS_FAILURE.data.decode())
@@ -237,11 +242,10 @@ class Connection:
 
     def _disconnected(self, code: int) -> None:
         """The WebSocket is gone: closed by the client, lost, or closed by the server library."""
-        if self._state not in {State.CLOSED, State.GONE, State.CLOSING}:
-            if code != CloseCode.NONE:
-                # Not `end`: what a client may choose freely is no label of a metric.
-                self.log.info("WebSocket closed with %d", code)
-                self.end = "WebSocket closed without <close/>"
+        if self._state not in {State.CLOSED, State.GONE, State.CLOSING} and code != CloseCode.NONE:
+            # Not `end`: what a client may choose freely is no label of a metric.
+            self.log.info("WebSocket closed with %d", code)
+            self.end = "WebSocket closed without <close/>"
         if code in _VIOLATIONS and self._stream is not None:
             self._stream.close()
         self.lost()
@@ -281,9 +285,10 @@ class Connection:
         self.resume_sending()
         if self._state in {State.CLOSED, State.GONE}:
             return
-        if error is None:
-            if self._state is not State.CLOSING:
-                self.end = "server closed"
+        if self._state is State.CLOSING:
+            self._send_close()  # whatever went wrong: the client has what it asked for
+        elif error is None:
+            self.end = "server closed"
             self._send_close()
         elif isinstance(error, QueueFull):
             self._fail("policy-violation", str(error))
@@ -307,9 +312,9 @@ class Connection:
 
     def _fail(self, condition: str, text: str, code: CloseCode = CloseCode.NORMAL) -> None:
         """End the stream with a stream error: ``<open/>`` if still owed, the error, ``<close/>`` (3.5)."""
-        if self._state in {State.CLOSED, State.GONE}:
+        if self._state in {State.CLOSING, State.CLOSED, State.GONE}:
             return
-        self.log.info("stream error %s: %s", condition, text)
+        self.log.info("stream error %s: %.200s", condition, text)
         self._close_code = code
         if not self._open_sent:
             header = StreamHeader(
@@ -356,17 +361,24 @@ class Connection:
 
     def shut_down(self) -> None:
         """The process ends: keep what can be resumed, tell the others (XEP-0198 section 5, SM7)."""
-        if self._state in {State.CLOSED, State.GONE}:
-            return
-        if self._stream is not None and self._stream.resumable:
+        if self._state in {State.CLOSING, State.CLOSED}:
+            # No time to wait for the server's end tag, or for the client's <close/>.
+            if self._state is State.CLOSING:
+                self._send_close()
+            self._close(CloseCode.GOING_AWAY, self.end)
+        elif self._stream is not None and self._stream.resumable:
             self._stream.abort()
-            self.end = "system-shutdown"
-            self._writer.write({"type": "websocket.close", "code": int(CloseCode.GOING_AWAY)})
-            self._state = State.GONE
-            self._cancel_timer()
+            self._stream = None
+            self._close(CloseCode.GOING_AWAY, "system-shutdown")
         else:
             self._fail("system-shutdown", "the gateway is shutting down", CloseCode.GOING_AWAY)
             self._close(CloseCode.GOING_AWAY, "system-shutdown")
+
+    def broke(self) -> None:
+        """A bug of ours raised an exception: this connection ends, and no other."""
+        self.log.exception("bug: the connection ends by an exception")
+        self._fail("internal-server-error", "a bug of ours", CloseCode.INTERNAL_ERROR)
+        self._close(CloseCode.INTERNAL_ERROR, "internal-server-error")
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -8,7 +8,9 @@ and now, and only when it suspends does a task take it over (Python 3.12 has eag
 import asyncio
 import types
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 def run_eagerly(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
@@ -23,12 +25,23 @@ def run_eagerly(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | No
     return asyncio.get_running_loop().create_task(_finish(coroutine, waiting_for))
 
 
+async def run_within(seconds: float, coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Await *coroutine*; raises TimeoutError after *seconds*. There is a timer only if it has to wait."""
+    try:
+        waiting_for = coroutine.send(None)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    async with asyncio.timeout(seconds):
+        return await _resume(coroutine, waiting_for)
+
+
 async def _finish(coroutine: Coroutine[Any, Any, None], waiting_for: Any) -> None:
     await _resume(coroutine, waiting_for)
 
 
 @types.coroutine
-def _resume(coroutine: Coroutine[Any, Any, None], waiting_for: Any) -> Generator[Any, Any, None]:
+def _resume(coroutine: Coroutine[Any, Any, Result], waiting_for: Any) -> Generator[Any, Any, Result]:
     """Hand the task each future that *coroutine* waits for, the first of which it has named already."""
     while True:
         step: Callable[[Any], Any]
@@ -40,5 +53,6 @@ def _resume(coroutine: Coroutine[Any, Any, None], waiting_for: Any) -> Generator
             step = coroutine.send
         try:
             waiting_for = step(argument)
-        except StopIteration:
-            return
+        except StopIteration as done:
+            result: Result = done.value
+            return result

@@ -55,6 +55,8 @@ class WebSocketEndpoint:
         connection.log.info("opened by %s", address)
         try:
             await connection.run(receive)
+        except Exception:
+            connection.broke()
         finally:
             connection.lost()
             self.connections.discard(connection)

@@ -33,6 +33,11 @@ class MessageWriter:
             self._waiting = deque()
             self._on_stall(True)
 
+    @property
+    def stalled(self) -> bool:
+        """Whether the client does not keep up."""
+        return self._waiting is not None
+
     def discard(self) -> int:
         """The client is gone: forget what waits; returns how many messages."""
         lost = len(self._waiting) if self._waiting else 0
@@ -44,8 +49,9 @@ class MessageWriter:
         """Send *message* now; return whether it is out."""
         try:
             self._writing = run_eagerly(self._send(message))  # type: ignore[arg-type]
-        except OSError:
-            # The client is gone; the connection's own task is about to hear of it, with the reason.
+        except (OSError, RuntimeError):
+            # The client is gone; or the HTTP server closes the connection, for a ping without pong or a
+            # violation of RFC 6455 (uvicorn: RuntimeError). The connection's own task is about to hear of it.
             return True
         if self._writing is None:
             return True

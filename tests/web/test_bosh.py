@@ -1,0 +1,662 @@
+"""BOSH over real HTTP (XEP-0124): what every answer has, what is refused and how, and held requests."""
+
+import asyncio
+import logging
+import re
+
+import httpx
+import pytest
+
+from boshgate.bosh.session import Session
+from tests.backend.scripted import FEATURES
+from tests.web.conftest import MakeFront
+from tests.web.front import (
+    BODY,
+    DOMAIN,
+    DOWN,
+    EMPTY,
+    HB,
+    Chat,
+    Front,
+    XmppServer,
+    eventually,
+    message,
+    terminal,
+)
+
+ITEM_NOT_FOUND = terminal("item-not-found")
+CREATE = f"{BODY} rid='1' to='{DOMAIN}' wait='5' hold='1' ver='1.11'/>"
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The gateway's own log lines."""
+    caplog.set_level(logging.INFO, logger="boshgate")
+    return caplog
+
+
+def post(body: str, *lines: str, version: str = "1.1", path: str = "/http-bind") -> str:
+    """A whole POST request as text."""
+    head = [f"POST {path} HTTP/{version}", *lines, f"Content-Length: {len(body.encode())}"]
+    return "\r\n".join(head) + "\r\n\r\n" + body
+
+
+# --- HTTP ------------------------------------------------------------------------------------------------
+
+
+async def test_every_answer_is_ok_has_a_length_and_is_kept_by_nobody(front: Front) -> None:
+    answer = await front.post(CREATE)
+    assert answer.status_code == 200
+    headers = answer.headers
+    assert headers["content-type"] == "text/xml; charset=utf-8"
+    assert headers["content-length"] == str(len(answer.content))
+    assert "transfer-encoding" not in headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["x-accel-buffering"] == "no"
+
+
+async def test_a_chosen_content_type_cannot_make_a_page_of_this_origin(chat: Chat) -> None:
+    answer = await chat.create(content="text/html; charset=utf-8")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+
+
+async def test_the_chosen_content_type_is_on_the_terminal_answer_too(chat: Chat) -> None:  # HC25 e
+    await chat.create(content="application/xml")
+    answer = await chat.post(rid="5000")
+    assert answer.text == ITEM_NOT_FOUND
+    assert answer.headers["content-type"] == "application/xml"
+
+
+async def test_a_content_type_that_splits_the_answer_is_refused(front: Front) -> None:  # HC24 a
+    answer = await front.post(CREATE.replace("hold=", "content='text/html&#13;&#10;X-Evil: 1' hold="))
+    assert answer.text == terminal("bad-request")
+    assert "x-evil" not in answer.headers
+
+
+async def test_the_answer_names_no_server(front: Front) -> None:
+    assert "server" not in (await front.post(CREATE)).headers
+
+
+async def test_preflight(front: Front) -> None:  # H12
+    asked = {"Origin": "https://chat.example", "Access-Control-Request-Method": "POST"}
+    answer = await front.http.options(front.bosh_url, headers=asked)
+    assert answer.status_code == 200
+    assert answer.content == b""
+    assert answer.headers["content-length"] == "0"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["access-control-allow-methods"] == "POST, OPTIONS"
+    assert "content-type" in answer.headers["access-control-allow-headers"].lower()
+    assert int(answer.headers["access-control-max-age"]) > 0
+
+
+async def test_listed_origins_are_reflected_on_answers_and_errors(make_front: MakeFront) -> None:
+    front = await make_front(server={"allowed_origins": ("https://chat.example",)})
+    for answer in (
+        await front.post(CREATE, Origin="https://chat.example"),
+        await front.post("<", Origin="https://chat.example"),
+        await front.http.options(front.bosh_url, headers={"Origin": "https://chat.example"}),
+        await front.http.get(front.bosh_url, headers={"Origin": "https://chat.example"}),
+    ):
+        assert answer.headers["access-control-allow-origin"] == "https://chat.example"
+        assert answer.headers["vary"] == "Origin"
+    foreign = await front.post(CREATE, Origin="https://evil.example")
+    assert "access-control-allow-origin" not in foreign.headers
+    assert foreign.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
+async def test_other_methods_are_not_allowed(front: Front, method: str) -> None:  # H13
+    answer = await front.http.request(method, front.bosh_url)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST, OPTIONS"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert len(front.gateway.sessions) == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_script_syntax_is_not_found(front: Front, method: str) -> None:  # H14, S27
+    answer = await front.http.request(method, front.bosh_url, params={CREATE: ""})
+    assert answer.status_code == 404
+    assert len(front.gateway.sessions) == 0
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["Content-Type: text/plain"],
+        ["Content-Type: application/x-www-form-urlencoded"],
+        ["Content-Type: nonsense"],
+        ["Content-Encoding: text/xml; charset=utf-8"],  # libpurple
+        ["Host: chat.example:5222", "X-Unknown: 1", "keep-alive:true"],
+        ["Content-Type:text/xml", "Host:chat.example"],  # tsung
+        ["Content-Type: multipart/form-data; boundary=x"],
+    ],
+)
+async def test_headers_of_the_request_are_not_judged(front: Front, lines: list[str]) -> None:  # H5, H6, H9
+    raw = await front.raw()
+    await raw.send(post(CREATE, *lines))
+    answer = await raw.answer()
+    assert answer.status == 200
+    assert "sid=" in answer.body
+
+
+async def test_http_1_0_without_host_closes_after_the_answer(front: Front) -> None:  # H2, HC25 b
+    raw = await front.raw()
+    await raw.send(post(CREATE, "Connection: close", version="1.0"))
+    answer = await raw.answer()
+    assert "sid=" in answer.body
+    assert answer.headers["connection"] == "close"
+    assert await raw.rest() == b""
+
+
+async def test_header_lines_are_written_as_name_colon_space_value(front: Front) -> None:
+    raw = await front.raw()
+    await raw.send(post(CREATE))
+    answer = await raw.answer()
+    assert all(re.fullmatch(r"[a-z-]+: \S.*", line) for line in answer.lines)
+
+
+async def test_head_and_body_in_separate_writes(front: Front) -> None:  # xmpp4r, tclxmpp
+    raw = await front.raw()
+    head, body = post(CREATE).split("\r\n\r\n")
+    await raw.send(head, "\r\n\r\n", body[:20], body[20:])
+    assert "sid=" in (await raw.answer()).body
+
+
+async def test_a_chunked_request_without_length(front: Front) -> None:
+    raw = await front.raw()
+    head = "POST /http-bind HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = [f"{len(part):x}\r\n{part}\r\n" for part in (CREATE[:9], CREATE[9:])]
+    await raw.send(head, *chunks, "0\r\n\r\n")
+    assert "sid=" in (await raw.answer()).body
+
+
+async def test_a_client_that_wants_to_be_told_to_continue_is_told(front: Front) -> None:
+    raw = await front.raw()
+    head, body = post(CREATE, "Expect: 100-continue").split("\r\n\r\n")
+    await raw.send(head + "\r\n\r\n")
+    assert await raw.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    await raw.send(body)
+    assert "sid=" in (await raw.answer()).body
+
+
+async def test_an_offer_to_upgrade_is_no_hindrance(front: Front) -> None:
+    raw = await front.raw()
+    await raw.send(post(CREATE, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AA"))
+    assert "sid=" in (await raw.answer()).body
+
+
+async def test_each_request_on_a_connection_of_its_own(
+    front: Front, chat: Chat, xmpp_server: XmppServer
+) -> None:
+    await chat.create()  # H2, HC25 c: a session is not tied to a connection
+    server = await xmpp_server.accept()
+    for number in range(3):
+        raw = await front.raw()
+        await raw.send(post(chat.body(message(number)), "Connection: close", version="1.0"))
+        await server.hears(f"id='m{number}'")
+        await server.says(f"<message id='a{number}'/>")
+        assert f"id='a{number}'" in (await raw.answer()).body
+        assert await raw.rest() == b""
+
+
+async def test_a_pipelined_request_waits_for_the_held_one_before_it(
+    make_front: MakeFront, xmpp_server: XmppServer
+) -> None:  # H11
+    chat = Chat(await make_front())
+    await chat.create(wait="1")
+    server = await xmpp_server.accept()
+    raw = await chat.front.raw()
+    await raw.send(post(chat.body()) + post(chat.body(message(7))))
+    assert (await raw.answer()).body == EMPTY  # after `wait`
+    await server.hears("id='m7'")
+    await server.says("<message id='a1'/>")
+    assert "id='a1'" in (await raw.answer()).body
+
+
+# --- What is refused -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "condition"),
+    [
+        ("", "bad-request"),
+        ("<", "bad-request"),
+        ("hello", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}'>", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}'/>{BODY}/>", "bad-request"),
+        ("<body rid='1'/>", "bad-request"),  # W1: no namespace
+        (f"<other xmlns='{HB}' rid='1'/>", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}'><!-- c --></body>", "bad-request"),  # W2, HC24 c
+        (f"{BODY} rid='1' to='{DOMAIN}'><?pi?></body>", "bad-request"),
+        (f"<!DOCTYPE a>{BODY} rid='1' to='{DOMAIN}'/>", "bad-request"),
+        (f"<!DOCTYPE a [<!ENTITY b 'c'>]>{BODY} rid='1' to='&b;'/>", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}'>text</body>", "bad-request"),  # W3
+        (f"{BODY} to='{DOMAIN}'/>", "bad-request"),  # W5
+        (f"{BODY} rid='0' to='{DOMAIN}'/>", "bad-request"),
+        (f"{BODY} rid='-1' to='{DOMAIN}'/>", "bad-request"),
+        (f"{BODY} rid='+5' to='{DOMAIN}'/>", "bad-request"),
+        (f"{BODY} rid='1e9' to='{DOMAIN}'/>", "bad-request"),  # HC24 e
+        (f"{BODY} rid='\u0661\u0662\u0663' to='{DOMAIN}'/>", "bad-request"),
+        (f"{BODY} rid='9007199254740992' to='{DOMAIN}'/>", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}' ver='x'/>", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}' wait='-1'/>", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}' hold='x'/>", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}'><presence xmlns='jabber:client'/></body>", "bad-request"),  # C1
+        (f"{BODY} rid='1'/>", "improper-addressing"),  # C2
+        (f"{BODY} rid='1' to=''/>", "improper-addressing"),
+        (f"{BODY} rid='1' to='a@{DOMAIN}'/>", "improper-addressing"),
+        (f"{BODY} rid='1' to='unknown.example'/>", "host-unknown"),
+        (f"{BODY} rid='1' to='unknown.example' route='xmpp:127.0.0.1:22'/>", "host-unknown"),  # HC24 b
+        (f"{BODY} rid='1' sid='unknown'/>", "item-not-found"),
+        (f"{BODY} rid='1' sid='' to='{DOMAIN}'/>", "item-not-found"),
+        (f"{BODY} rid='1' to='{DOMAIN}'>" + "<a xmlns='b'/>" * 101 + "</body>", "policy-violation"),
+        (
+            f"{BODY} rid='1' to='{DOMAIN}'>" + "<a xmlns='b'>" * 200 + "</a>" * 200 + "</body>",
+            "policy-violation",
+        ),
+    ],
+    ids=lambda value: value if re.fullmatch("[a-z-]+", value) else value[:12],
+)
+async def test_a_request_that_cannot_be_served_ends_with_its_condition(
+    front: Front, xmpp_server: XmppServer, log: pytest.LogCaptureFixture, body: str, condition: str
+) -> None:
+    answer = await front.post(body)
+    assert answer.status_code == 200
+    assert answer.text == terminal(condition)
+    assert answer.headers["content-type"] == "text/xml; charset=utf-8"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert len(front.gateway.sessions) == 0
+    assert xmpp_server.connections == 0
+    assert [record.levelname for record in log.records] == ["INFO"]
+    assert f"refused a request from 127.0.0.1: {condition}" in log.text
+    assert front.metric("refused_total", transport="bosh", condition=condition) == 1
+
+
+async def test_what_is_not_utf_8_is_a_bad_request(front: Front) -> None:  # H19
+    latin = f"<?xml version='1.0' encoding='ISO-8859-1'?>{BODY} rid='1' to='b\xe4r.example'/>"
+    for body in (latin.encode("latin-1"), CREATE.encode("utf-16"), b"\xff" + CREATE.encode()):
+        assert (await front.post(body)).text == terminal("bad-request")
+
+
+async def test_a_byte_order_mark_is_tolerated(front: Front) -> None:  # H19
+    assert "sid=" in (await front.post("\ufeff" + CREATE)).text
+
+
+async def test_the_domain_is_folded(front: Front) -> None:  # C2
+    assert "sid=" in (await front.post(CREATE.replace(DOMAIN, "Example.ORG"))).text
+
+
+async def test_a_route_is_ignored(front: Front, xmpp_server: XmppServer) -> None:  # C8, gloox
+    assert "sid=" in (await front.post(CREATE.replace("hold=", "route='xmpp:127.0.0.1:22' hold="))).text
+    await xmpp_server.accept()
+
+
+async def test_a_malformed_request_leaves_sessions_alone(chat: Chat, xmpp_server: XmppServer) -> None:  # E1
+    await chat.create()
+    held = await chat.hold()
+    assert (await chat.front.post(f"{BODY} sid='{chat.sid}' rid='1003'><!-- --></body>")).text == terminal(
+        "bad-request"
+    )
+    await (await xmpp_server.accept()).says("<message id='a1'/>")
+    assert "id='a1'" in (await held).text
+
+
+async def test_no_room_is_a_policy_violation(make_front: MakeFront) -> None:  # C16
+    front = await make_front(limits={"max_sessions": 1})
+    await Chat(front).create()
+    assert (await front.post(CREATE)).text == terminal("policy-violation")
+
+
+async def test_one_address_can_be_given_less_room(make_front: MakeFront) -> None:  # HC24 h
+    front = await make_front(limits={"max_sessions_per_address": 1})
+    await Chat(front).create()
+    assert (await front.post(CREATE)).text == terminal("policy-violation")
+    assert "sid=" in (await front.post(CREATE, X_Forwarded_For="192.0.2.1")).text
+
+
+# --- Size and time of a request (H18) ----------------------------------------------------------------------
+
+
+async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(
+    make_front: MakeFront, log: pytest.LogCaptureFixture
+) -> None:
+    front = await make_front(limits={"max_body_bytes": 10_000})
+    exact = CREATE + " " * (10_000 - len(CREATE))
+    assert "sid=" in (await front.post(exact)).text
+    log.clear()
+    answer = await front.post(exact + " ")
+    assert answer.status_code == 413
+    assert answer.text == terminal("policy-violation")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["content-type"] == "text/xml; charset=utf-8"
+    assert "refused a request from 127.0.0.1: HTTP 413, more than 10000 bytes" in log.text
+    assert front.metric("refused_total", transport="bosh", condition="413") == 1
+
+
+async def test_a_large_content_length_is_refused_before_the_body(make_front: MakeFront) -> None:
+    front = await make_front(limits={"max_body_bytes": 10_000})
+    raw = await front.raw()
+    await raw.send("POST /http-bind HTTP/1.1\r\nContent-Length: 10001\r\n\r\n")
+    answer = await raw.answer()
+    assert answer.status == 413
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(make_front: MakeFront) -> None:  # S23
+    front = await make_front(limits={"max_body_bytes": 10_000})
+    raw = await front.raw()
+    await raw.send("POST /http-bind HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunk = "1000\r\n" + " " * 4096 + "\r\n"
+    await raw.send(chunk, chunk, chunk)
+    assert (await raw.answer()).status == 413
+
+
+async def test_a_client_that_goes_on_sending_too_much_can_still_read_why(make_front: MakeFront) -> None:
+    front = await make_front(limits={"max_body_bytes": 10_000})
+    answer = await front.post(b" " * 3_000_000)  # more than sockets buffer: it is still being sent
+    assert answer.status_code == 413
+    assert answer.text == terminal("policy-violation")
+
+
+async def test_a_slow_body_is_given_up(make_front: MakeFront, log: pytest.LogCaptureFixture) -> None:
+    front = await make_front(limits={"body_timeout": 0.1})
+    raw = await front.raw()
+    await raw.send(post(CREATE)[:-1])
+    answer = await raw.answer()
+    assert answer.status == 408
+    assert answer.body == terminal("bad-request")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["connection"] == "close"
+    assert await raw.rest() == b""
+    assert "HTTP 408, incomplete after 0.1 s" in log.text
+
+
+async def test_a_client_that_hangs_up_in_mid_request_is_forgotten(
+    front: Front, log: pytest.LogCaptureFixture
+) -> None:
+    raw = await front.raw()
+    await raw.send(post(CREATE)[:-1])
+    await raw.close()
+    await eventually(lambda: not front.server.server_state.tasks)
+    assert len(front.gateway.sessions) == 0
+    assert log.records == []
+
+
+async def test_what_is_no_http_is_refused(front: Front) -> None:
+    raw = await front.raw()
+    await raw.send("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")  # TLS at a plain port
+    assert (await raw.rest()).startswith(b"HTTP/1.1 400 ")
+
+
+# --- Held requests -----------------------------------------------------------------------------------------
+
+
+async def test_a_creation_is_answered_with_the_features(chat: Chat) -> None:  # S10
+    answer = await chat.create()
+    assert FEATURES.replace("<stream:features>", "") in answer.text
+    assert "authid='s1'" in answer.text
+    assert "from='example.org'" in answer.text
+
+
+async def test_a_held_request_is_answered_by_a_stanza(chat: Chat, xmpp_server: XmppServer) -> None:
+    await chat.create()
+    held = await chat.hold(message(1))
+    server = await xmpp_server.accept()
+    await server.hears("<message xmlns='jabber:client' id='m1'><body>hello</body></message>")
+    await server.says("<message id='a1'/>", "<message id='a2'/>")
+    assert (await held).text == f"{BODY}><message xmlns='jabber:client' id='a1'/></body>"
+    assert (await chat.post()).text == f"{BODY}><message xmlns='jabber:client' id='a2'/></body>"  # P11
+
+
+async def test_a_request_is_held_for_wait(chat: Chat) -> None:  # P6
+    await chat.create(wait="1")
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    assert (await chat.post()).text == EMPTY
+    assert 0.99 < loop.time() - started < 1.5
+
+
+async def test_a_new_request_frees_the_held_one(chat: Chat) -> None:  # P7
+    await chat.create()
+    first = await chat.hold()
+    second = await chat.hold()
+    assert (await first).text == EMPTY
+    assert not second.done()
+    second.cancel()
+
+
+async def test_a_client_that_hung_up_gets_its_answer_with_the_same_rid(
+    front: Front, chat: Chat, xmpp_server: XmppServer
+) -> None:  # HC8
+    await chat.create()
+    server = await xmpp_server.accept()
+    request = post(chat.body())
+    raw = await front.raw()
+    await raw.send(request)
+    await eventually(lambda: front.gateway.metrics.bosh.requests == 2)
+    await raw.close()
+    await eventually(lambda: not front.server.server_state.tasks)
+    await server.says("<message id='a1'/>")
+    again = await front.raw()
+    await again.send(request)
+    assert "id='a1'" in (await again.answer()).body
+    once_more = await front.raw()
+    await once_more.send(request)
+    assert "id='a1'" in (await once_more.answer()).body  # HC1: from the buffer
+
+
+async def test_a_repeat_takes_over_from_the_connection_before(
+    front: Front, chat: Chat, xmpp_server: XmppServer
+) -> None:  # HC2
+    await chat.create()
+    server = await xmpp_server.accept()
+    request = chat.body()
+    first = asyncio.create_task(front.post(request))
+    await eventually(lambda: front.gateway.metrics.bosh.requests == 2)
+    second = asyncio.create_task(front.post(request))
+    assert (await first).text == f"{BODY} type='error'/>"
+    await server.says("<message id='a1'/>")
+    assert "id='a1'" in (await second).text
+
+
+async def test_a_session_that_nobody_asks_for_ends(
+    make_front: MakeFront, xmpp_server: XmppServer, log: pytest.LogCaptureFixture
+) -> None:  # I1
+    chat = Chat(await make_front(bosh={"inactivity": 0.2}))
+    await chat.create()
+    server = await xmpp_server.accept()
+    assert await server.hears_rest() == "</stream:stream>"  # no resumption: nothing to keep
+    assert (await chat.post()).text == ITEM_NOT_FOUND
+    assert re.search(r"\[.{8}\] closed after 0\.\d s: inactivity \(undelivered 0, discarded 0\)", log.text)
+
+
+async def test_a_terminated_session_is_remembered_for_a_while(
+    chat: Chat, xmpp_server: XmppServer
+) -> None:  # T5
+    await chat.create()
+    server = await xmpp_server.accept()
+    request = chat.body("<presence xmlns='jabber:client' type='unavailable'/>", type="terminate")
+    ending = asyncio.create_task(chat.front.post(request))
+    heard = await server.hears("</stream:stream>")
+    assert heard == "<presence xmlns='jabber:client' type='unavailable'/></stream:stream>"  # T1
+    await server.says("</stream:stream>")
+    assert (await ending).text == f"{BODY} type='terminate'/>"  # T2
+    assert (await chat.front.post(request)).text == f"{BODY} type='terminate'/>"
+    assert (await chat.post()).text == ITEM_NOT_FOUND
+
+
+async def test_the_server_closes_its_stream(chat: Chat, xmpp_server: XmppServer) -> None:  # T7
+    await chat.create()
+    held = await chat.hold()
+    await (await xmpp_server.accept()).says("</stream:stream>")
+    assert (await held).text == f"{BODY} type='terminate'/>"
+
+
+async def test_the_server_is_lost(chat: Chat, xmpp_server: XmppServer) -> None:  # T7, E8
+    await chat.create()
+    held = await chat.hold()
+    (await xmpp_server.accept()).ends()
+    assert (await held).text == terminal("remote-connection-failed")
+
+
+async def test_nobody_asked_when_the_server_was_lost(chat: Chat, xmpp_server: XmppServer) -> None:  # T6
+    await chat.create()
+    (await xmpp_server.accept()).ends()
+    await eventually(lambda: chat.front.gateway.backends.live == 0)
+    assert (await chat.post()).text == terminal("remote-connection-failed")
+
+
+async def test_a_stream_error_goes_to_the_client_whole(chat: Chat, xmpp_server: XmppServer) -> None:  # HC13
+    await chat.create()
+    held = await chat.hold()
+    error = "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+    server = await xmpp_server.accept()
+    await server.says(f"<message id='a1'/><stream:error>{error}</stream:error></stream:stream>")
+    answer = (await held).text
+    assert answer.startswith(f"{BODY} type='terminate' condition='remote-stream-error' xmlns:stream=")
+    assert "id='a1'" in answer
+    assert error in answer
+    assert await server.hears_rest() == "</stream:stream>"
+
+
+async def test_a_server_that_is_down_ends_the_creation(front: Front) -> None:  # S14
+    answer = await front.post(CREATE.replace(DOMAIN, DOWN))
+    assert answer.text == terminal("remote-connection-failed")
+    assert len(front.gateway.sessions) == 0
+
+
+async def test_a_server_that_says_nothing_ends_the_creation_in_time(make_front: MakeFront) -> None:  # S14
+    async with XmppServer(negotiates=False) as silent:
+        front = await make_front(silent, limits={"connect_timeout": 0.2})
+        answer = await front.post(CREATE)
+        assert answer.text == terminal("remote-connection-failed")
+        silent.leave()
+
+
+async def test_a_client_that_sends_too_much_too_early_is_ended(
+    make_front: MakeFront,
+) -> None:  # P16
+    async with XmppServer(negotiates=False) as silent:
+        front = await make_front(silent, limits={"max_pending_bytes": 10_000, "max_stanza_bytes": 10_000})
+        chat = Chat(front)
+        answers = [await chat.create(wait="0")]
+        while "terminate" not in answers[-1].text:
+            answers.append(await chat.post(message(1, "x" * 9_000)))
+        assert answers[-1].text == terminal("policy-violation")
+        assert 2 < len(answers) < 6
+        silent.leave()
+
+
+# --- Slow readers ------------------------------------------------------------------------------------------
+
+
+async def test_a_slow_reader_gets_everything(make_front: MakeFront, xmpp_server: XmppServer) -> None:
+    chat = Chat(await make_front(limits={"max_pending_bytes": 8 << 20}))
+    await chat.create()
+    raw = await chat.front.raw(receive_buffer=4096)
+    requests = [post(chat.body()) for _ in range(2)]
+    await raw.send(*requests)
+    server = await xmpp_server.accept()
+    stanzas = [f"<message id='a{n}'><body>{'x' * 4_000_000}</body></message>" for n in range(2)]
+    for stanza in stanzas:
+        await server.says(stanza)
+    await asyncio.sleep(0.1)  # it does not read: the answers wait in the gateway
+    for number in range(2):
+        answer = await raw.answer()
+        assert f"id='a{number}'" in answer.body
+        assert len(answer.body) > 4_000_000
+
+
+async def test_a_server_is_not_read_while_its_client_is_away(
+    make_front: MakeFront, xmpp_server: XmppServer
+) -> None:  # P13, HC24 i
+    chat = Chat(await make_front(limits={"max_pending_bytes": 10_000}))
+    await chat.create()
+    server = await xmpp_server.accept()
+    stanzas = [f"<message id='a{n}'><body>{'x' * 100_000}</body></message>" for n in range(100)]
+    saying = asyncio.create_task(server.says(*stanzas))
+    await asyncio.sleep(0.1)
+    assert not saying.done()
+    assert len((await chat.post()).text) > 100_000
+    received = 1
+    while received < len(stanzas):
+        received += (await chat.post()).text.count("<message ")
+    await saying
+
+
+# --- Bugs --------------------------------------------------------------------------------------------------
+
+
+async def test_a_bug_in_the_core_ends_one_session_and_no_other(
+    front: Front,
+    xmpp_server: XmppServer,
+    monkeypatch: pytest.MonkeyPatch,
+    log: pytest.LogCaptureFixture,
+) -> None:  # E4
+    victim, other = Chat(front), Chat(front)
+    await victim.create()
+    await other.create()
+    servers = [await xmpp_server.accept(), await xmpp_server.accept()]
+    receive = Session.receive_request
+
+    def fail(session: Session, exchange: object, body: object, now: int) -> None:
+        if session.sid == victim.sid:
+            raise RuntimeError("a bug")
+        receive(session, exchange, body, now)  # type: ignore[arg-type]
+
+    held = await victim.hold()
+    monkeypatch.setattr(Session, "receive_request", fail)
+    answer = await victim.post()
+    assert answer.status_code == 200
+    assert answer.text == terminal("internal-server-error")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert (await held).text == terminal("internal-server-error")
+    assert (await victim.post()).text == ITEM_NOT_FOUND
+    assert log.text.count("Traceback") == 1
+    await other.hold(message(1))
+    await servers[1].hears("id='m1'")
+    assert await servers[0].hears_rest() == "</stream:stream>"
+    assert front.metric("sessions_closed_total", transport="bosh", reason="internal-server-error") == 1
+
+
+@pytest.mark.parametrize("step", ["receive_payloads", "stream_opened", "handle_timer", "exchange_lost"])
+async def test_a_bug_elsewhere_ends_the_session_too(
+    make_front: MakeFront, xmpp_server: XmppServer, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    chat = Chat(await make_front())
+
+    def fail(*_args: object, **_named: object) -> None:
+        raise RuntimeError("a bug")
+
+    async def provoke() -> httpx.Response | None:
+        if step == "stream_opened":
+            return await chat.front.post(CREATE)
+        await chat.create(wait="1")
+        held = await chat.hold()
+        if step == "receive_payloads":
+            await (await xmpp_server.accept()).says("<message/>")
+        if step == "exchange_lost":
+            held.cancel()
+            return None
+        return await held
+
+    if step == "stream_opened":
+        monkeypatch.setattr(Session, step, fail)
+    else:
+        create = chat.create
+
+        async def create_then_break(**attributes: str) -> httpx.Response:
+            answer = await create(**attributes)
+            monkeypatch.setattr(Session, step, fail)
+            return answer
+
+        monkeypatch.setattr(chat, "create", create_then_break)
+    answer = await provoke()
+    if answer is not None:
+        assert answer.text == terminal("internal-server-error")
+    await eventually(lambda: len(chat.front.gateway.sessions) == 0)
