@@ -1,0 +1,1 @@
+"""Real clients, in Chromium and in Node, against real servers behind boshgate."""

@@ -20,7 +20,7 @@ STOP_TIMEOUT = 10.0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Between fork and exec: ask for SIGTERM when the parent dies, however it dies (Linux only)."""
     prctl = getattr(_libc, "prctl", None)
     if prctl is not None:
@@ -49,7 +49,7 @@ class Child:
                 stdout=stdout,
                 stderr=stderr,
                 process_group=0,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  (it calls nothing that takes a lock)
+                preexec_fn=die_with_parent,  # noqa: PLW1509  (it calls nothing that takes a lock)
             )
 
     @property

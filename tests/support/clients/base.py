@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -15,6 +16,7 @@ STREAMS = "http://etherx.jabber.org/streams"
 STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
+STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 SM = "urn:xmpp:sm:3"
 HTTPBIND = "http://jabber.org/protocol/httpbind"
 XBOSH = "urn:xmpp:xbosh"
@@ -131,14 +133,32 @@ class Client:
 
     async def query(self, kind: str, payload: str, *, to: str = "") -> Element:
         """Send an <iq/> and return its answer; raise AssertionError when that is an error."""
+        answer = await self.ask(kind, payload, to=to)
+        assert answer.get("type") == "result", f"{payload} was answered by an error"
+        return answer
+
+    async def ask(self, kind: str, payload: str, *, to: str = "") -> Element:
+        """Send an <iq/> and return its answer, whatever that is."""
         identifier = f"q{next(self._ids)}"
         address = f" to='{to}'" if to else ""
         await self.connection.send(
             f"<iq xmlns='{CLIENT}' type='{kind}' id='{identifier}'{address}>{payload}</iq>"
         )
-        answer = await self.wait_for(lambda element: element.get("id") == identifier)
-        assert answer.get("type") == "result", f"{payload} was answered by an error"
-        return answer
+        return await self.wait_for(lambda element: element.get("id") == identifier)
+
+    async def wait_until_offline(self, full_jid: str) -> None:
+        """Return when the server knows of no client at *full_jid*, not even of one that may resume.
+
+        The server of a user without any client refuses messages (no offline storage is configured).
+        """
+        async with asyncio.timeout(TIMEOUT):
+            while True:
+                identifier = f"offline{next(self._ids)}"
+                await self.send_message(full_jid, "anybody there?", identifier)
+                with contextlib.suppress(TimeoutError):
+                    error = await self.wait_for(lambda element: element.get("id") == identifier, 0.3)  # noqa: B023
+                    assert error.find(f"{{{CLIENT}}}error/{{{STANZA_ERRORS}}}service-unavailable") is not None
+                    return
 
     async def send_message(self, to: str, text: str, identifier: str = "m") -> None:
         await self.connection.send(message(to, text, identifier))

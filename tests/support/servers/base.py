@@ -14,15 +14,21 @@ DOMAIN = "localhost"
 TLS_DOMAIN = "tls.example"
 """TLS is required here, and the certificate fits."""
 
+DIRECT_DOMAIN = "direct.example"
+"""As TLS_DOMAIN; the gateway of the tests reaches it by direct TLS (XEP-0368)."""
+
 WRONG_DOMAIN = "wrong.example"
 """TLS is required here, and the certificate is for ``other.example``."""
 
 USERS = ("alice", "bob", "carol")
+GUESTS = tuple(f"guest{number}" for number in range(1, 101))
+"""Further users of DOMAIN, for tests that want somebody nobody else has logged in as."""
+
 PASSWORD = "correct-horse-7"
 
 
 class XmppServer:
-    """A running server: users alice, bob and carol on all three domains, with PASSWORD.
+    """A running server: users alice, bob and carol on every domain, with PASSWORD.
 
     ``plain_port``: c2s without TLS for DOMAIN; ``starttls_port``: c2s where TLS_DOMAIN and WRONG_DOMAIN
     demand STARTTLS; ``direct_tls_port``: c2s with TLS from the first byte; ``bosh_url`` and
@@ -38,6 +44,7 @@ class XmppServer:
         self.certificates: dict[str, CertificateFiles] = {
             DOMAIN: self.authority.issue(DOMAIN),
             TLS_DOMAIN: self.authority.issue(TLS_DOMAIN),
+            DIRECT_DOMAIN: self.authority.issue(DIRECT_DOMAIN),
             WRONG_DOMAIN: self.authority.issue("other.example"),
         }
         self.plain_port = free_port()
@@ -47,6 +54,15 @@ class XmppServer:
         self.bosh_url = f"http://127.0.0.1:{self.http_port}/http-bind"
         self.websocket_url = f"ws://127.0.0.1:{self.http_port}/xmpp-websocket"
         self._child: Child | None = None
+        self._guests = iter(GUESTS)
+
+    def new_user(self) -> str:
+        """Return the name of a user of DOMAIN with PASSWORD who has not been used in this run."""
+        return next(self._guests)
+
+    def users(self, domain: str) -> tuple[str, ...]:
+        """Who has an account at *domain*."""
+        return USERS + GUESTS if domain == DOMAIN else USERS
 
     @property
     def pid(self) -> int:
@@ -78,7 +94,6 @@ class XmppServer:
     def stop(self) -> None:
         if self._child is not None:
             self._child.stop()
-            self._child = None
 
     def log(self) -> str:
         """Return what the server logged so far, for the report of a failed test."""

@@ -7,7 +7,7 @@ from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.process import Child
 from tests.support.requirements import MissingProgramError, find_program
-from tests.support.servers.base import DOMAIN, PASSWORD, TLS_DOMAIN, USERS, WRONG_DOMAIN, XmppServer
+from tests.support.servers.base import PASSWORD, XmppServer
 
 _CONFIGURATION = """
 hosts: [{hosts}]
@@ -30,10 +30,12 @@ listen:
     custom_headers: {{ "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "Content-Type" }}
 websocket_origin: []
 modules:
+  mod_blocking: {{}}
   mod_bosh: {{}}
   mod_carboncopy: {{}}
   mod_disco: {{}}
   mod_ping: {{}}
+  mod_privacy: {{}}
   mod_roster: {{}}
   mod_stream_mgmt: {{ resend_on_timeout: false, resume_timeout: 60 }}
 """
@@ -73,12 +75,11 @@ class Ejabberd(XmppServer):
 
     def _register_users(self) -> str:
         """Erlang that runs once the application is up: -s and -eval are obeyed in their order."""
-        lists = (
-            "[" + ",".join(f'<<"{word}">>' for word in words) + "]" for words in (USERS, self.certificates)
+        accounts = ",".join(
+            f'{{<<"{user}">>,<<"{domain}">>}}' for domain in self.certificates for user in self.users(domain)
         )
-        users, hosts = lists
         return (
-            f'[ok = ejabberd_auth:try_register(U, H, <<"{PASSWORD}">>) || U <- {users}, H <- {hosts}], '
+            f'[ok = ejabberd_auth:try_register(U, H, <<"{PASSWORD}">>) || {{U, H}} <- [{accounts}]], '
             'io:format("users registered~n").'
         )
 
@@ -90,7 +91,7 @@ class Ejabberd(XmppServer):
             chains.append(str(chain))
         return _CONFIGURATION.format(
             ca_file=self.authority.ca_file,
-            hosts=", ".join((DOMAIN, TLS_DOMAIN, WRONG_DOMAIN)),
+            hosts=", ".join(self.certificates),
             certfiles=", ".join(f'"{chain}"' for chain in chains),
             plain_port=self.plain_port,
             starttls_port=self.starttls_port,
@@ -100,7 +101,3 @@ class Ejabberd(XmppServer):
 
     def _is_ready(self) -> bool:
         return "users registered" in self.child.stdout()
-
-    def log(self) -> str:
-        file = self.directory / "ejabberd.log"
-        return super().log() + (file.read_text("utf-8", "replace") if file.exists() else "")

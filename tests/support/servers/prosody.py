@@ -2,7 +2,7 @@
 
 from tests.support.process import Child
 from tests.support.requirements import find_program
-from tests.support.servers.base import DOMAIN, PASSWORD, TLS_DOMAIN, USERS, WRONG_DOMAIN, XmppServer
+from tests.support.servers.base import DOMAIN, PASSWORD, TLS_DOMAIN, XmppServer
 
 _GLOBAL = """
 run_as_root = true -- in a container; the sockets are all on loopback
@@ -14,7 +14,7 @@ log = {{ {{ levels = {{ min = "{log_level}" }}; to = "file"; filename = "{direct
 interfaces = {{ "127.0.0.1" }}
 local_interfaces = {{ "127.0.0.1" }}
 modules_enabled = {{
-    "bosh"; "carbons"; "disco"; "ping"; "posix"; "roster"; "saslauth"; "smacks"; "tls"; "websocket";
+    "blocklist"; "bosh"; "carbons"; "disco"; "ping"; "posix"; "roster"; "saslauth"; "smacks"; "tls"; "websocket";
 }}
 modules_disabled = {{ "s2s"; "offline" }}
 authentication = "internal_plain"
@@ -51,7 +51,7 @@ class Prosody(XmppServer):
         for domain in self.certificates:
             accounts = self.directory / "data" / domain.replace(".", "%2e") / "accounts"
             accounts.mkdir(parents=True, exist_ok=True)
-            for user in USERS:
+            for user in self.users(domain):
                 (accounts / f"{user}.dat").write_text(f'return {{ ["password"] = "{PASSWORD}"; }};\n')
         configuration = self.directory / "prosody.cfg.lua"
         configuration.write_text(self._configuration())
@@ -74,8 +74,7 @@ class Prosody(XmppServer):
             chain=default.chain,
             key=default.key,
         )
-        for domain in (DOMAIN, TLS_DOMAIN, WRONG_DOMAIN):
-            files = self.certificates[domain]
+        for domain, files in self.certificates.items():
             text += _HOST.format(
                 domain=domain,
                 required=str(domain != DOMAIN).lower(),
