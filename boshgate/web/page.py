@@ -1,12 +1,13 @@
 """The page at ``/``: static files, and ``/config.json``, which tells them where the endpoints are."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,7 +26,13 @@ _SECURITY_HEADERS: Final = [
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
+    # Modules of two versions must not meet: the browser asks each time, and mostly hears "not modified".
+    (b"cache-control", b"no-cache"),
 ]
+
+_FILES: Final = ("app.js", "style.css", "favicon.svg")
+_FOLDERS: Final = ("js", "vendor")
+"""What of the folder is the page: beside it stand the files of npm."""
 
 
 class _SecurityHeaders:
@@ -54,17 +61,27 @@ def page_app(config: Config, demo: dict[str, Any] | None) -> Starlette:
     }
 
     async def show_settings(_request: Request) -> Response:
-        return JSONResponse(settings, headers={"cache-control": "no-store"})
+        return JSONResponse(settings)
 
     async def no_page(_request: Request) -> Response:
         return PlainTextResponse("boshgate: BOSH and WebSocket for XMPP. The page is not installed.\n")
 
     folder = PACKAGED if PACKAGED.is_dir() else CHECKED_OUT
-    page = (
-        Mount("/", StaticFiles(directory=folder, html=True))
-        if (folder / "index.html").is_file()
-        else Route("/", no_page)
-    )
+    if not (folder / "index.html").is_file():
+        return Starlette(routes=[Route("/", no_page)])
     return Starlette(
-        routes=[Route("/config.json", show_settings), page], middleware=[Middleware(_SecurityHeaders)]
+        routes=[
+            Route("/config.json", show_settings),
+            Route("/", _file(folder / "index.html")),
+            *(Route(f"/{name}", _file(folder / name)) for name in _FILES),
+            *(Mount(f"/{name}", StaticFiles(directory=folder / name, check_dir=False)) for name in _FOLDERS),
+        ],
+        middleware=[Middleware(_SecurityHeaders)],
     )
+
+
+def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(_request: Request) -> Response:
+        return FileResponse(path)
+
+    return serve
