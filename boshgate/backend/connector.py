@@ -8,6 +8,7 @@ configured address point the gateway at any host inside. The next configured add
 import asyncio
 import ipaddress
 import logging
+import os
 import socket
 import ssl
 from typing import Final
@@ -170,6 +171,9 @@ def _reason(exc: Exception) -> str:
         return f"certificate refused: {exc.verify_message}"
     if isinstance(exc, ssl.SSLError):
         return f"TLS failed: {exc.reason or exc}"
+    if isinstance(exc, socket.gaierror):
+        return exc.strerror or str(exc)
     if isinstance(exc, OSError):
-        return exc.strerror or str(exc) or "the server closed the connection"
+        # The two event loops word the same error differently.
+        return os.strerror(exc.errno) if exc.errno else "the server closed the connection"
     return str(exc)

@@ -278,8 +278,8 @@ class BackendStream(asyncio.Protocol):
 
     def _opened(self, header: StreamHeader) -> None:
         if header.version is None:
-            self._stop_timer()  # RFC 6120 4.7.5: before 1.0 there is no SASL to wait for
-        if self._handler is not None:
+            self._stop_waiting()  # RFC 6120 4.7.5: before 1.0 there is no SASL to wait for
+        if self._handler is not None and self._state < State.ENDING:
             self._handler.stream_opened(header)
 
     def _notice(self, element: Element) -> Element:
@@ -287,7 +287,7 @@ class BackendStream(asyncio.Protocol):
             return filter_features(element)  # RFC 7395 3.9, XEP-0206 4
         if element.name in SASL_SUCCESS:
             self.authenticated = True
-            self._stop_timer()
+            self._stop_waiting()
             # XEP-0388 2.6.1: a success of SASL2 is no reason to restart.
             self.restart_allowed = self.restart_allowed or is_sasl_success(element)
         self.resumable = self.resumable or grants_resumption(element)
@@ -368,6 +368,11 @@ class BackendStream(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_waiting(self) -> None:
+        """The client has authenticated, or need not; any other timer runs on."""
+        if self._state is State.OPEN:
+            self._stop_timer()
 
     def _timed_out(self) -> None:
         self._timer = None
