@@ -14,8 +14,6 @@ from boshgate.backend.opening import Opening
 from boshgate.backend.pool import Backends
 from boshgate.config import Config, Domain
 from boshgate.errors import ConfigError, ConnectFailed
-from boshgate.xmpp.framer import FramerEvent
-from boshgate.xmpp.negotiation import Ready
 from tests.backend.conftest import OpenStream, Pki
 from tests.backend.scripted import (
     END,
@@ -378,28 +376,6 @@ async def test_a_budget_that_ends_as_the_stream_gets_ready_does_no_harm(
         assert server.connections == 1
         stream.abort()
         assert await client.closed() is None
-
-
-async def test_a_stream_that_is_aborted_as_it_gets_ready(
-    open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hand_over = Opening._hand_over
-
-    def abort_before(opening: Opening, ready: Ready, rest: list[FramerEvent]) -> None:
-        stream.abort()
-        hand_over(opening, ready, rest)
-
-    async def script(peer: Peer) -> None:
-        await peer.negotiates()
-        await peer.ends_anyhow()
-
-    monkeypatch.setattr(Opening, "_hand_over", abort_before)
-    client = Client()
-    async with ScriptedServer(script) as server:
-        stream = open_stream(client, f"tcp://127.0.0.1:{server.port}")
-        stream.write(b"<auth>secret</auth>")
-        assert await client.closed() is None
-    assert len(client.calls) == 1
 
 
 STEPS = ["accepted", "header heard", "header said", "features said", "proceed said", "tls", "tls header said"]

@@ -8,7 +8,8 @@ from boshgate.backend.opening import Opening
 from boshgate.errors import ConnectFailed
 from boshgate.xmpp.framer import Framer, FramerEvent
 from boshgate.xmpp.negotiation import Negotiation, Tls
-from tests.backend.scripted import FEATURES, HEADER, PROCEED, STARTTLS_FEATURES
+from tests.backend.conftest import OpenStream
+from tests.backend.scripted import FEATURES, HEADER, PROCEED, STARTTLS_FEATURES, Client
 
 
 class FakeTransport(asyncio.Transport):
@@ -18,12 +19,16 @@ class FakeTransport(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.reading = True
+        self.aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
 
     def pause_reading(self) -> None:
         self.reading = False
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 def adopt(transport: asyncio.Transport, framer: Framer, events: list[FramerEvent]) -> None:
@@ -68,3 +73,15 @@ async def test_what_was_said_in_clear_is_forgotten_in_tls() -> None:  # N11
     opening.data_received(FEATURES.encode())
     with pytest.raises(ConnectFailed, match="no XMPP stream"):
         await opening.step()
+
+
+async def test_a_stream_that_was_aborted_takes_no_connection_over(open_stream: OpenStream) -> None:
+    client = Client()
+    stream = open_stream(client, "tcp://127.0.0.1")
+    stream.write(b"<auth>secret</auth>")
+    stream.abort()
+    transport = FakeTransport()
+    stream._adopt(transport, Framer(max_element_bytes=10_000), [])
+    assert transport.aborted
+    assert transport.written == b""
+    assert await client.closed() is None
