@@ -1,4 +1,4 @@
-"""The parts of README.md that are made from other files; ``python -m tests.support.readme`` writes them anew."""
+"""Parts of README.md made from other files; ``python -m tests.support.readme`` writes them anew."""
 
 import re
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ WRONG_DOMAIN = "wrong.example"
 
 USERS = ("alice", "bob", "carol")
 GUESTS = tuple(f"guest{number}" for number in range(1, 101))
-"""Further users of DOMAIN, for tests that want somebody nobody else has logged in as."""
+"""Further users, for tests that want somebody as whom nobody else has logged in."""
 
 PASSWORD = "correct-horse-7"
 
@@ -57,12 +57,8 @@ class XmppServer:
         self._guests = iter(GUESTS)
 
     def new_user(self) -> str:
-        """Return the name of a user of DOMAIN with PASSWORD who has not been used in this run."""
+        """Return the name of a user (on every domain, with PASSWORD) who was not used in this run."""
         return next(self._guests)
-
-    def users(self, domain: str) -> tuple[str, ...]:
-        """Who has an account at *domain*."""
-        return USERS + GUESTS if domain == DOMAIN else USERS
 
     @property
     def pid(self) -> int:

@@ -7,7 +7,7 @@ from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.process import Child
 from tests.support.requirements import MissingProgramError, find_program
-from tests.support.servers.base import PASSWORD, XmppServer
+from tests.support.servers.base import GUESTS, PASSWORD, USERS, XmppServer
 
 _CONFIGURATION = """
 hosts: [{hosts}]
@@ -75,11 +75,10 @@ class Ejabberd(XmppServer):
 
     def _register_users(self) -> str:
         """Erlang that runs once the application is up: -s and -eval are obeyed in their order."""
-        accounts = ",".join(
-            f'{{<<"{user}">>,<<"{domain}">>}}' for domain in self.certificates for user in self.users(domain)
-        )
+        users = ",".join(f'<<"{user}">>' for user in USERS + GUESTS)
+        hosts = ",".join(f'<<"{domain}">>' for domain in self.certificates)
         return (
-            f'[ok = ejabberd_auth:try_register(U, H, <<"{PASSWORD}">>) || {{U, H}} <- [{accounts}]], '
+            f'[ok = ejabberd_auth:try_register(U, H, <<"{PASSWORD}">>) || U <- [{users}], H <- [{hosts}]], '
             'io:format("users registered~n").'
         )
 

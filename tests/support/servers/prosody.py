@@ -2,7 +2,7 @@
 
 from tests.support.process import Child
 from tests.support.requirements import find_program
-from tests.support.servers.base import DOMAIN, PASSWORD, TLS_DOMAIN, XmppServer
+from tests.support.servers.base import DOMAIN, GUESTS, PASSWORD, TLS_DOMAIN, USERS, XmppServer
 
 _GLOBAL = """
 run_as_root = true -- in a container; the sockets are all on loopback
@@ -14,7 +14,8 @@ log = {{ {{ levels = {{ min = "{log_level}" }}; to = "file"; filename = "{direct
 interfaces = {{ "127.0.0.1" }}
 local_interfaces = {{ "127.0.0.1" }}
 modules_enabled = {{
-    "blocklist"; "bosh"; "carbons"; "disco"; "ping"; "posix"; "roster"; "saslauth"; "smacks"; "tls"; "websocket";
+    "blocklist"; "bosh"; "carbons"; "disco"; "ping"; "posix"; "roster"; "saslauth"; "smacks"; "tls";
+    "websocket";
 }}
 modules_disabled = {{ "s2s"; "offline" }}
 authentication = "internal_plain"
@@ -37,6 +38,7 @@ VirtualHost "{domain}"
     c2s_require_encryption = {required}
     allow_unencrypted_plain_auth = {plain_allowed}
     ssl = {{ certificate = "{chain}"; key = "{key}" }}
+    c2s_direct_tls_ssl = {{ certificate = "{chain}"; key = "{key}" }}
 """
 
 
@@ -51,7 +53,7 @@ class Prosody(XmppServer):
         for domain in self.certificates:
             accounts = self.directory / "data" / domain.replace(".", "%2e") / "accounts"
             accounts.mkdir(parents=True, exist_ok=True)
-            for user in self.users(domain):
+            for user in USERS + GUESTS:
                 (accounts / f"{user}.dat").write_text(f'return {{ ["password"] = "{PASSWORD}"; }};\n')
         configuration = self.directory / "prosody.cfg.lua"
         configuration.write_text(self._configuration())
