@@ -132,7 +132,7 @@ def _take_apart(data: bytes) -> tuple[dict[str, str], tuple[Element, ...]]:
     """Return the attributes and the payloads of the document *data*; raises XmlError."""
     if b"\0" in data:
         raise XmlError("unsupported-encoding", "not UTF-8")  # expat would take UTF-16, which always has a NUL
-    if len(data) > _SIMPLE and (data.count(b"=") > LIMITS.attributes or data.count(b"/") >= LIMITS.depth):
+    if len(data) > _SIMPLE and (data.count(b"=") > LIMITS.attributes or data.count(b"<") > LIMITS.depth):
         check_document(data)  # perhaps too complex: the slow way, which counts
     reader = _Reader()
     reader.read(data)
