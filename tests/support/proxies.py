@@ -101,8 +101,13 @@ class LossyHttpProxy(_Proxy):
         super().__init__(target_port)
         self._loses = loses
         self.lost: list[bytes] = []
+        self._lost_one = asyncio.Event()
         self.passed: list[bytes] = []
         self.answers: list[bytes] = []
+
+    async def wait_until_lost(self) -> None:
+        """Return when a request has been lost."""
+        await self._lost_one.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
@@ -111,6 +116,7 @@ class LossyHttpProxy(_Proxy):
                 head, body = await _read_http(reader)
                 if self._loses(body):
                     self.lost.append(body)
+                    self._lost_one.set()
                     await reader.read()  # until the client gives the connection up
                     return
                 self.passed.append(body)
