@@ -288,7 +288,7 @@ def load(file: Path | None = None, flags: dict[str, Any] | None = None) -> Confi
     try:
         return Config.model_validate(_merge(_merge(tables, environment), flags or {}))
     except ValidationError as exc:
-        raise ConfigError([_problem(error) for error in exc.errors()]) from exc
+        raise ConfigError(_problems(exc.errors())) from exc
 
 
 def effective(config: Config) -> str:
@@ -309,6 +309,18 @@ def _merge(tables: dict[str, Any], stronger: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[name] = value
     return merged
+
+
+def _problems(errors: list[ErrorDetails]) -> list[str]:
+    """One line for each wrong key; a list with a wrong item is not called too short as well."""
+    paths = [error["loc"] for error in errors]
+    return [
+        _problem(error)
+        for error in errors
+        if not any(
+            len(path) > len(error["loc"]) and path[: len(error["loc"])] == error["loc"] for path in paths
+        )
+    ]
 
 
 def _problem(error: ErrorDetails) -> str:
