@@ -28,7 +28,7 @@ from boshgate.bosh.events import (
     Throttle,
 )
 from boshgate.bosh.session import Session
-from boshgate.errors import BackendError, QueueFull
+from boshgate.errors import AuthenticationTimeout, BackendError, QueueFull
 from boshgate.logs import SessionLogger
 from boshgate.metrics import Tally
 from boshgate.xmpp.framer import StreamHeader
@@ -83,8 +83,8 @@ class SessionStream:
         condition = None
         if error is not None:
             runner.log.info("stream to the XMPP server failed: %s", error)
-            full = isinstance(error, QueueFull)
-            condition = Condition.POLICY_VIOLATION if full else Condition.REMOTE_CONNECTION_FAILED
+            own_fault = isinstance(error, QueueFull | AuthenticationTimeout)
+            condition = Condition.POLICY_VIOLATION if own_fault else Condition.REMOTE_CONNECTION_FAILED
         try:
             runner.session.stream_closed(self.name, condition, runner.now())
             runner.pump()
