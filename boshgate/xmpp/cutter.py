@@ -21,6 +21,7 @@ from boshgate.xmpp.xml import (
     create_parser,
     escape_attribute,
     expand,
+    is_utf_16,
     parse,
     syntax_error,
 )
@@ -227,6 +228,8 @@ class Cutter:
             if data and room <= 0:
                 raise XmlError("policy-violation", f"an element of more than {self._limit} bytes")
             self._buffer += data[:room]
+            if self._depth < 0 and is_utf_16(self._buffer):
+                raise XmlError("unsupported-encoding", "UTF-16")
             self._parse(data[:room])
             data = data[room:]
 

@@ -29,7 +29,7 @@ from boshgate.xmpp.xml import (
 _IN_FRAMING: Final = f"{{{FRAMING}}}"
 _OPEN: Final = _IN_FRAMING + "open"
 _CLOSE: Final = _IN_FRAMING + "close"
-_FRAMING_LIKE: Final = ("}open", "}close", "}stream")
+_FRAMING_LOCALS: Final = frozenset({"open", "close", "stream"})
 _XML_DECLARATION: Final = re.compile(rb"<\?xml\s[^<>]*\?>\s*")
 
 
@@ -68,7 +68,7 @@ def parse_frame(text: str) -> Open | Close | Element:
         data = data.rstrip(WHITESPACE)  # RFC 6120 section 6.3.5: none during SASL
     if not name.startswith("{"):
         name = _name_in_stream(name, data)
-    if name.startswith(_IN_FRAMING) or name.endswith(_FRAMING_LIKE):
+    if name.rpartition("}")[2] in _FRAMING_LOCALS or name.startswith(_IN_FRAMING):
         return _read_framing(name, data)
     return Element(name, data)
 
@@ -114,10 +114,10 @@ def _read_framing(name: str, data: bytes) -> Open | Close:
         )
     if name == _CLOSE:
         return Close(parse_document(data).get("see-other-uri"))
-    if name.endswith(_FRAMING_LIKE):
-        # 3.3.2: open and close in another namespace, and the stream tags of drafts before the RFC.
-        raise XmlError("invalid-namespace", f"{name} is no framing element")
-    raise XmlError("unsupported-stanza-type", f"{name} is no framing element")  # RFC 6120 section 4.9.3.24
+    if name.startswith(_IN_FRAMING):
+        raise XmlError("unsupported-stanza-type", f"{name} is no framing element")  # RFC 6120 4.9.3.24
+    # 3.3.2: open and close in another namespace, and the stream tags of drafts before the RFC.
+    raise XmlError("invalid-namespace", f"{name} is no framing element")
 
 
 def _refuse_stream_tag(data: bytes) -> None:

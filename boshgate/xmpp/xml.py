@@ -101,10 +101,17 @@ def parse_document(data: bytes, limits: Limits | None = LIMITS) -> ElementTree.E
 
 def parse(parser: Parser, data: bytes) -> None:
     """Give *parser* the whole document *data*, or raise XmlError."""
+    if is_utf_16(data):
+        raise XmlError("unsupported-encoding", "UTF-16")
     try:
         parser.Parse(data, True)
     except ExpatError as error:
         raise syntax_error(error, data, parser.ErrorByteIndex) from None
+
+
+def is_utf_16(data: bytes | bytearray) -> bool:
+    """Whether expat would take *data* for UTF-16, whatever it was told (RFC 6120 section 11.6 forbids it)."""
+    return data[1:2] == b"\0" or data[:1] in (b"\0", b"\xfe", b"\xff")
 
 
 def syntax_error(error: ExpatError, data: bytes | bytearray, index: int) -> XmlError:
@@ -151,11 +158,11 @@ def _check_declaration(_version: str, encoding: str | None, _standalone: int) ->
 
 
 def _may_exceed(data: bytes, limits: Limits) -> bool:
-    """Count what every attribute and every element needs: nearly all documents are cleared by this alone."""
+    """Count what every attribute and every element needs: most documents are cleared by this alone."""
     if data.count(b"=") > limits.attributes:
         _check_attributes(data, limits.attributes)
-    ends = data.count(b"/")
-    return ends >= limits.depth or ends > limits.elements
+    tags = data.count(b"<")
+    return tags > limits.depth or tags > limits.elements
 
 
 def _check_attributes(data: bytes, maximum: int) -> None:
