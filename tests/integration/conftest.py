@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from tests.support.clients import BoshConnection, Client, WebSocketConnection
 from tests.support.gateway import Gateway
-from tests.support.servers import DOMAIN, PASSWORD, Prosody
+from tests.support.servers import DOMAIN, PASSWORD
 
 
 class Bystanders:
@@ -25,12 +25,12 @@ class Bystanders:
 
 
 @pytest_asyncio.fixture
-async def bystanders(prosody: Prosody, prosody_gateway: Gateway) -> AsyncIterator[Bystanders]:
+async def bystanders(prosody_gateway: Gateway) -> AsyncIterator[Bystanders]:
     """One user over BOSH and one over WebSocket on the gateway in front of Prosody."""
     async with contextlib.AsyncExitStack() as stack:
         over_bosh = Client(BoshConnection(DOMAIN, prosody_gateway.bosh_url))
         over_websocket = Client(WebSocketConnection(DOMAIN, prosody_gateway.websocket_url))
-        for client in (over_bosh, over_websocket):
+        for client, name in ((over_bosh, "alice"), (over_websocket, "bob")):
             await stack.enter_async_context(client)
-            await client.login(prosody.new_user(), PASSWORD)
+            await client.login(name, PASSWORD)
         yield Bystanders(over_bosh, over_websocket)

@@ -3,8 +3,9 @@
 #   install.sh venv DIRECTORY   a virtual environment
 #   install.sh servers          the XMPP servers, nginx and Chromium that the tests run against
 #   install.sh page             the page's copy of Strophe.js
-# Debian packages are installed as root or through sudo; where neither can be had, what is missing is named and the
-# tests that need it are skipped (with CI=true they fail).
+#   install.sh clients          the XMPP clients of tests/e2e
+# Debian packages are installed as root or through sudo. What cannot be had is named, and the tests that need it are
+# skipped (with CI=true they fail).
 set -eu
 
 as_root() {
@@ -35,9 +36,11 @@ apt_install() {
 			as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 	} >/tmp/boshgate-apt.$$ 2>&1 </dev/null || status=$?
 	[ $made = no ] || as_root rm -f $policy
-	[ $status = 0 ] || cat /tmp/boshgate-apt.$$ >&2
+	[ $status = 0 ] || {
+		cat /tmp/boshgate-apt.$$ >&2
+		echo "not installed: $* (apt-get failed)" >&2
+	}
 	rm -f /tmp/boshgate-apt.$$
-	return $status
 }
 
 have() {
@@ -65,11 +68,18 @@ page)
 		npm ci --prefix static --no-audit --no-fund
 		npm run --silent build --prefix static
 	else
-		echo "npm is not installed: the gateway runs, and the page says what it lacks" >&2
+		echo "not installed: Strophe.js for the page (needs npm); the gateway runs, and the page says what it lacks" >&2
+	fi
+	;;
+clients)
+	if command -v npm >/dev/null 2>&1; then
+		npm ci --prefix tests/e2e
+	else
+		echo "not installed: the clients of tests/e2e (needs npm)" >&2
 	fi
 	;;
 *)
-	echo "usage: $0 venv DIRECTORY | servers | page" >&2
+	echo "usage: $0 venv DIRECTORY | servers | page | clients" >&2
 	exit 2
 	;;
 esac

@@ -21,7 +21,7 @@ WRONG_DOMAIN = "wrong.example"
 """TLS is required here, and the certificate is for ``other.example``."""
 
 USERS = ("alice", "bob", "carol")
-GUESTS = tuple(f"guest{number}" for number in range(1, 101))
+GUESTS = tuple(f"guest{number}" for number in range(1, 201))
 """Further users, for tests that want somebody as whom nobody else has logged in."""
 
 PASSWORD = "correct-horse-7"
@@ -58,7 +58,9 @@ class XmppServer:
 
     def new_user(self) -> str:
         """Return the name of a user (on every domain, with PASSWORD) who was not used in this run."""
-        return next(self._guests)
+        name = next(self._guests, None)
+        assert name is not None, "this run needs more GUESTS"
+        return name
 
     @property
     def pid(self) -> int:
