@@ -17,13 +17,19 @@ from boshgate.web.eager import run_eagerly
 class MessageWriter:
     """Sends ASGI messages; *on_stall* hears True when they begin to wait, False when all are out."""
 
-    __slots__ = ("_on_stall", "_send", "_waiting", "_writing")
+    __slots__ = ("_discarded", "_on_stall", "_send", "_waiting", "_writing")
 
     def __init__(self, send: Send, on_stall: Callable[[bool], None]) -> None:
         self._send = send
         self._on_stall = on_stall
         self._writing: asyncio.Task[None] | None = None
         self._waiting: deque[dict[str, Any]] | None = None
+        self._discarded = False
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the client does not keep up: a message is being written, others may wait behind it."""
+        return self._waiting is not None
 
     def write(self, message: dict[str, Any]) -> None:
         """Send *message* after all that came before it."""
@@ -33,16 +39,13 @@ class MessageWriter:
             self._waiting = deque()
             self._on_stall(True)
 
-    @property
-    def stalled(self) -> bool:
-        """Whether the client does not keep up."""
-        return self._waiting is not None
-
     def discard(self) -> int:
-        """The client is gone: forget what waits; returns how many messages."""
-        lost = len(self._waiting) if self._waiting else 0
-        if self._waiting is not None:
-            self._waiting.clear()
+        """The client is gone: forget what waits; returns how many messages were not written, once."""
+        if self._waiting is None or self._discarded:
+            return 0
+        self._discarded = True
+        lost = len(self._waiting) + 1
+        self._waiting.clear()
         return lost
 
     def _start(self, message: dict[str, Any]) -> bool:

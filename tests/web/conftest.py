@@ -1,6 +1,7 @@
 """Fixtures: an XMPP server that does what the test says, and a gateway in front of it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
@@ -8,7 +9,17 @@ from typing import Any, Protocol
 import pytest
 import uvloop
 
-from tests.web.front import Chat, Front, XmppServer, configure, refusing, running
+from tests.backend.scripted import Peer
+from tests.web.front import (
+    Chat,
+    Front,
+    Talk,
+    XmppServer,
+    configure,
+    open_websocket,
+    refusing,
+    running,
+)
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -63,3 +74,16 @@ async def front(make_front: MakeFront) -> Front:
 def chat(front: Front) -> Chat:
     """A BOSH client of it."""
     return Chat(front)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The gateway's own log lines."""
+    caplog.set_level(logging.INFO, logger="boshgate")
+    return caplog
+
+
+@pytest.fixture
+async def conversation(front: Front, xmpp_server: XmppServer) -> tuple[Talk, Peer]:
+    """A client with an open stream, and the server's end of it."""
+    return await open_websocket(front, xmpp_server)

@@ -3,13 +3,15 @@
 import asyncio
 import itertools
 import socket
-from collections.abc import AsyncIterator, Callable
+import struct
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from boshgate.config import BackendAddress, Config, Domain
 from boshgate.server import GatewayServer, bind, uvicorn_config
@@ -34,6 +36,16 @@ ENABLED = "<enabled xmlns='urn:xmpp:sm:3' id='r1' resume='true'/>"
 def terminal(condition: str) -> str:
     """The answer to a request that belongs to no session (XEP-0124 section 17.2)."""
     return f"{BODY} type='terminate' condition='{condition}'/>"
+
+
+ITEM_NOT_FOUND = terminal("item-not-found")
+CREATE = f"{BODY} rid='1' to='{DOMAIN}' wait='5' hold='1' ver='1.11'/>"
+
+
+def post(body: str, *lines: str, version: str = "1.1") -> str:
+    """A whole POST request as text."""
+    head = [f"POST /http-bind HTTP/{version}", *lines, f"Content-Length: {len(body.encode())}"]
+    return "\r\n".join(head) + "\r\n\r\n" + body
 
 
 def message(number: int, text: str = "hello") -> str:
@@ -93,6 +105,30 @@ class XmppServer:
     async def __aexit__(self, *exc: object) -> None:
         self.leave()
         await self._server.__aexit__(*exc)
+
+
+async def hears_end(peer: Peer) -> str:
+    """Everything up to the end tag of the client; like `Peer.hears`, for megabytes."""
+    received = bytearray()
+    peer._writer.transport.resume_reading()  # type: ignore[attr-defined]
+    async with asyncio.timeout(PATIENCE):
+        while not received.endswith(END.encode()):
+            chunk = await peer._reader.read(1 << 18)
+            assert chunk, "the end of the connection"
+            received += chunk
+    return received.decode()
+
+
+@asynccontextmanager
+async def meanwhile(saying: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.Task[None]"]:
+    """Let *saying* go on; it may be stuck, or its connection gone, at the end."""
+    task = asyncio.create_task(saying)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, OSError, RuntimeError):
+            await task
 
 
 class RawConnection:
@@ -245,7 +281,7 @@ async def stop(front: Front) -> None:
         connection.shutdown()
     await eventually(lambda: not server.server_state.connections and not server.server_state.tasks)
     assert not gateway.websocket.connections
-    assert gateway.backends.live == 0
+    await eventually(lambda: gateway.backends.live == 0)
 
 
 @dataclass
@@ -287,3 +323,87 @@ def refusing() -> tuple[socket.socket, BackendAddress]:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.bind(("127.0.0.1", 0))
     return sock, BackendAddress(scheme="tcp", host="127.0.0.1", port=sock.getsockname()[1])
+
+
+def frame(opcode: int, data: bytes, *, fin: bool = True, length: int | None = None) -> bytes:
+    """A client's WebSocket frame (RFC 6455 section 5.2); *length* is announced in place of the true one."""
+    announced = len(data) if length is None else length
+    head = bytes([opcode | (0x80 if fin else 0)])
+    if announced < 126:
+        head += bytes([0x80 | announced])
+    elif announced < 1 << 16:
+        head += struct.pack("!BH", 0x80 | 126, announced)
+    else:
+        head += struct.pack("!BQ", 0x80 | 127, announced)
+    return head + b"\0\0\0\0" + data  # a mask of zeros changes nothing
+
+
+HANDSHAKE = "\r\n".join(
+    [
+        "GET /xmpp-websocket HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Protocol: xmpp",
+        "\r\n",
+    ]
+)
+
+
+class Talk:
+    """A WebSocket client in the middle of a conversation."""
+
+    def __init__(self, websocket: ClientConnection) -> None:
+        self.websocket = websocket
+
+    async def says(self, *messages: str) -> None:
+        """Send *messages*."""
+        for text in messages:
+            await self.websocket.send(text)
+
+    async def hears(self, *starts: str) -> str:
+        """Receive messages that begin with *starts*, and return the last."""
+        text: str | bytes = ""
+        async with asyncio.timeout(PATIENCE):
+            for start in starts:
+                text = await self.websocket.recv()
+                assert isinstance(text, str)
+                assert text.startswith(start), text
+        assert isinstance(text, str)
+        return text
+
+    async def hears_error(self, condition: str) -> None:
+        """Receive a stream error and the ``<close/>`` after it."""
+        error = await self.hears("<stream:error ")
+        assert "xmlns:stream='http://etherx.jabber.org/streams'" in error
+        assert f"<{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>" in error
+        await self.hears(CLOSE)
+
+    async def hears_end(self) -> int:
+        """Wait for the end of the WebSocket; returns the code of the gateway's Close frame."""
+        async with asyncio.timeout(PATIENCE):
+            with suppress(ConnectionClosed):
+                message = await self.websocket.recv()
+                raise AssertionError(f"not the end: {message!r}")
+            await self.websocket.wait_closed()
+        received = self.websocket.protocol.close_rcvd
+        return received.code if received is not None else 1006
+
+    async def leaves(self) -> int:
+        """Close the WebSocket; returns the code of the gateway's Close frame."""
+        await self.websocket.close()
+        return await self.hears_end()
+
+    def vanishes(self) -> None:
+        """Lose the connection."""
+        self.websocket.transport.abort()
+
+
+async def open_websocket(front: Front, server: XmppServer, **options: Any) -> tuple[Talk, Peer]:
+    """Open a stream over WebSocket; the client has its features."""
+    talk = Talk(await front.websocket(**options))
+    await talk.says(OPEN)
+    await talk.hears("<open ", "<stream:features ")
+    return talk, await server.accept()

@@ -1,0 +1,293 @@
+"""XMPP over WebSocket (RFC 7395) from the client's frames to the server's stream and back."""
+
+import pytest
+
+from tests.backend.scripted import FEATURES, HEADER, Peer
+from tests.web.conftest import MakeFront
+from tests.web.front import (
+    CLOSE,
+    DOMAIN,
+    DOWN,
+    END,
+    FRAMING,
+    OPEN,
+    SUCCESS,
+    Front,
+    Talk,
+    XmppServer,
+    eventually,
+    message,
+)
+
+STREAM = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
+
+
+# --- Opening (RFC 7395 section 3.4) ---------------------------------------------------------------------
+
+
+async def test_open_is_answered_by_the_servers_header(front: Front, xmpp_server: XmppServer) -> None:  # WS11
+    talk = Talk(await front.websocket())
+    await talk.says(OPEN)
+    assert await talk.hears("<open ") == f"<open xmlns='{FRAMING}' from='example.org' id='s1' version='1.0'/>"
+    features = await talk.hears("<stream:features ")
+    assert "xmlns:stream='http://etherx.jabber.org/streams'" in features  # WS8
+    assert "<mechanism>PLAIN</mechanism>" in features
+    await xmpp_server.accept()
+    assert f" to='{DOMAIN}' " in xmpp_server.headers[0]
+
+
+async def test_who_the_client_said_it_is_comes_back(front: Front, xmpp_server: XmppServer) -> None:  # WS11
+    talk = Talk(await front.websocket())
+    await talk.says(OPEN.replace("version", "from='a@example.org' xml:lang='de' version"))
+    assert " to='a@example.org' " in await talk.hears("<open ")
+    await xmpp_server.accept()
+    assert "xml:lang='de'" in xmpp_server.headers[0]
+
+
+async def test_frames_inherit_the_language_of_the_stream(make_front: MakeFront) -> None:  # WS7
+    async with XmppServer(negotiates=False) as server:
+        front = await make_front(server)
+        talk = Talk(await front.websocket())
+        await talk.says(OPEN)
+        peer = await server.accept()
+        await peer.hears_header()
+        await peer.says(HEADER.replace(" id=", " xml:lang='fr' id=") + FEATURES, "<message/>")
+        assert "xml:lang='fr'" in await talk.hears("<open ")
+        await talk.hears("<stream:features")
+        assert await talk.hears("<message") == "<message xmlns='jabber:client' xml:lang='fr'/>"
+
+
+@pytest.mark.parametrize(
+    ("first", "condition"),
+    [
+        (OPEN.replace(DOMAIN, "unknown.example"), "host-unknown"),  # HC20
+        (OPEN.replace(DOMAIN, "a@b"), "host-unknown"),
+        (OPEN.replace(DOMAIN, ""), "improper-addressing"),
+        (f"<open xmlns='{FRAMING}' version='1.0'/>", "improper-addressing"),
+        (OPEN.replace("1.0", "0.9"), "unsupported-version"),
+        (OPEN.replace(" version='1.0'", ""), "unsupported-version"),
+        ("<message xmlns='jabber:client'/>", "not-authorized"),  # WS10
+        ("<open xmlns='jabber:client' to='example.org' version='1.0'/>", "invalid-namespace"),  # WS9
+        ("<open to='example.org' version='1.0'/>", "invalid-namespace"),
+        (f"<?xml version='1.0'?>{STREAM} to='{DOMAIN}'>", "invalid-namespace"),  # tsung
+        (f"{STREAM} to='{DOMAIN}'/>", "invalid-namespace"),
+        ("", "not-well-formed"),  # WS5
+        (" " + OPEN, "not-well-formed"),
+        ("\ufeff" + OPEN, "not-well-formed"),
+        ("hello", "not-well-formed"),
+        (OPEN + OPEN, "not-well-formed"),  # HC24 f
+        (OPEN[:-1], "not-well-formed"),
+        (OPEN.replace("version", "to='x' version"), "not-well-formed"),
+        ("</stream:stream>", "not-well-formed"),  # S20
+        (OPEN + "<!-- -->", "restricted-xml"),  # WS27
+        (OPEN + "<?pi?>", "restricted-xml"),
+        (f"<!DOCTYPE a [<!ENTITY b 'c'>]>{OPEN}", "restricted-xml"),
+        (OPEN.replace(DOMAIN, "&unknown;"), "restricted-xml"),
+    ],
+)
+async def test_what_cannot_open_a_stream_gets_open_error_close(
+    front: Front, xmpp_server: XmppServer, first: str, condition: str
+) -> None:  # WS12
+    talk = Talk(await front.websocket())
+    await talk.says(first)
+    opened = await talk.hears("<open ")
+    assert " id='" in opened
+    assert " version='1.0'" in opened
+    await talk.hears_error(condition)
+    await talk.says(CLOSE)
+    assert await talk.hears_end() == 1000
+    assert xmpp_server.connections == 0
+
+
+async def test_a_server_that_is_down(front: Front) -> None:  # HC20
+    talk = Talk(await front.websocket())
+    await talk.says(OPEN.replace(DOMAIN, DOWN))
+    assert f" from='{DOWN}' " in await talk.hears("<open ")
+    await talk.hears_error("remote-connection-failed")
+    assert await talk.hears_end() == 1000  # WS14: the client never answers <close/>
+
+
+async def test_close_before_open(front: Front, xmpp_server: XmppServer) -> None:  # WS28
+    talk = Talk(await front.websocket())
+    await talk.says(CLOSE)
+    await talk.hears(CLOSE)
+    assert await talk.leaves() == 1000
+    assert xmpp_server.connections == 0
+
+
+async def test_close_at_once_after_open_leaves_no_connection(make_front: MakeFront) -> None:  # WS28
+    async with XmppServer(negotiates=False) as server:
+        front = await make_front(server)
+        talk = Talk(await front.websocket())
+        await talk.says(OPEN, CLOSE)
+        await talk.hears(CLOSE)
+        await eventually(lambda: front.gateway.backends.live == 0)
+        assert await talk.leaves() == 1000
+
+
+async def test_a_client_that_vanishes_while_connecting_leaves_no_connection(make_front: MakeFront) -> None:
+    async with XmppServer(negotiates=False) as server:
+        front = await make_front(server)
+        talk = Talk(await front.websocket())
+        await talk.says(OPEN)
+        peer = await server.accept()
+        talk.vanishes()
+        await peer.hears_header()
+        assert await peer.hears_rest() == ""
+
+
+async def test_what_is_sent_too_early_waits_for_the_stream(make_front: MakeFront) -> None:  # P16
+    async with XmppServer(negotiates=False) as server:
+        front = await make_front(server)
+        talk = Talk(await front.websocket())
+        await talk.says(OPEN, message(1), message(2))
+        peer = await server.accept()
+        await peer.hears_header()
+        await peer.says(HEADER + FEATURES)
+        assert await peer.hears("id='m2'><body>hello</body></message>") == message(1) + message(2)
+
+
+async def test_too_much_too_early_is_a_policy_violation(make_front: MakeFront) -> None:
+    async with XmppServer(negotiates=False) as server:
+        front = await make_front(server, limits={"max_pending_bytes": 10_000, "max_stanza_bytes": 10_000})
+        talk = Talk(await front.websocket())
+        await talk.says(OPEN, *[message(n, "x" * 9_000) for n in range(3)])
+        await talk.hears("<open ")
+        await talk.hears_error("policy-violation")
+        assert await talk.leaves() == 1000
+
+
+# --- Restarts (section 3.7) -----------------------------------------------------------------------------
+
+
+async def test_a_restart_after_success_is_on_the_same_connection(
+    conversation: tuple[Talk, Peer], xmpp_server: XmppServer
+) -> None:  # WS17
+    talk, peer = conversation
+    await peer.says(SUCCESS)
+    await talk.hears("<success ")
+    await talk.says(OPEN)
+    assert await peer.hears_header() == xmpp_server.headers[0]
+    await peer.says(HEADER.replace("s1", "s2") + "<stream:features/>")
+    assert " id='s2' " in await talk.hears("<open ")
+    await talk.hears("<stream:features ")
+    await talk.says(message(1))
+    assert await peer.hears("</message>") == message(1)
+    assert xmpp_server.connections == 1
+
+
+async def test_a_second_open_without_success_is_a_policy_violation(
+    conversation: tuple[Talk, Peer],
+) -> None:  # WS18
+    talk, peer = conversation
+    await talk.says(OPEN)
+    await talk.hears_error("policy-violation")
+    assert await peer.hears_rest() == END
+
+
+async def test_a_restart_is_allowed_once(conversation: tuple[Talk, Peer]) -> None:
+    talk, peer = conversation
+    await peer.says(SUCCESS)
+    await talk.hears("<success ")
+    await talk.says(OPEN, OPEN)
+    await talk.hears("<open ")
+    await talk.hears_error("policy-violation")
+
+
+async def test_success_of_sasl2_needs_no_open(conversation: tuple[Talk, Peer]) -> None:  # WS19
+    talk, peer = conversation
+    await peer.says("<success xmlns='urn:xmpp:sasl:2'/><stream:features/>")
+    await talk.hears("<success ", "<stream:features ")
+    await talk.says(OPEN)
+    await talk.hears_error("policy-violation")
+
+
+# --- Messages (section 3.3.3) ---------------------------------------------------------------------------
+
+
+async def test_one_message_for_each_element(conversation: tuple[Talk, Peer]) -> None:  # HC17, WS4
+    talk, peer = conversation
+    await peer.says("<message id='a1'/><presence/><iq id='a2'/>")
+    await talk.hears("<message xmlns='jabber:client' ", "<presence ", "<iq ")
+    whole = "<message id='a3'><body>\U0001f600<![CDATA[<]]></body></message>".encode()
+    await peer.says(b" ", *[whole[at : at + 1] for at in range(len(whole))], b"\n  ")
+    assert "\U0001f600<![CDATA[<]]>" in await talk.hears("<message xmlns='jabber:client' id='a3'>")
+    await peer.says("<message id='a4'/>")
+    await talk.hears("<message xmlns='jabber:client' id='a4'")  # WS20: no message for white space
+
+
+async def test_a_stanza_goes_as_it_is(conversation: tuple[Talk, Peer]) -> None:
+    talk, peer = conversation
+    stanzas = [
+        message(1, "\U0001f600 &#10;&amp;"),
+        "<message><body>no namespace</body></message>",
+        "<x:y xmlns:x='urn:unknown' a=\"&gt;\"/>",  # WS27: the server's business
+        "<r xmlns='urn:xmpp:sm:3'/>",
+    ]
+    await talk.says(*stanzas)
+    assert await peer.hears("<r xmlns='urn:xmpp:sm:3'/>") == "".join(stanzas)
+
+
+async def test_an_xml_declaration_is_not_forwarded(conversation: tuple[Talk, Peer]) -> None:  # WS6, W12
+    talk, peer = conversation
+    await talk.says("<?xml version='1.0'?>" + message(1))
+    assert await peer.hears("</message>") == message(1)
+
+
+async def test_a_message_in_fragments(front: Front, conversation: tuple[Talk, Peer]) -> None:  # WS24
+    talk, peer = conversation
+    text = message(1, "\U0001f600")
+    await talk.websocket.send([text[:5], text[5:60], text[60:]])
+    assert await peer.hears("</message>") == text
+
+
+@pytest.mark.parametrize(
+    ("bad", "condition"),
+    [
+        ("<message xmlns='jabber:client'>", "not-well-formed"),
+        ("<message xmlns='jabber:client'/><message xmlns='jabber:client'/>", "not-well-formed"),
+        ("<message xmlns='jabber:client'/>text", "not-well-formed"),
+        (" ", "not-well-formed"),
+        ("<a:message/>", "not-well-formed"),
+        ("<message xmlns='jabber:client'>\x00</message>", "not-well-formed"),
+        ("<message xmlns='jabber:client'><!-- --></message>", "restricted-xml"),
+        ("<message xmlns='jabber:client'>&lol;</message>", "restricted-xml"),
+        ("</stream:stream><stream:stream>", "not-well-formed"),
+        ("<features xmlns='http://etherx.jabber.org/streams'/>", "unsupported-stanza-type"),
+        (f"<x xmlns='{FRAMING}'/>", "unsupported-stanza-type"),
+        ("<a xmlns='b'>" + "<a>" * 200 + "</a>" * 200 + "</a>", "policy-violation"),
+    ],
+)
+async def test_a_bad_message_ends_the_stream(
+    conversation: tuple[Talk, Peer], bad: str, condition: str
+) -> None:
+    talk, peer = conversation
+    await talk.says(message(1), bad, message(2))
+    await talk.hears_error(condition)
+    await talk.says(CLOSE)
+    assert await talk.hears_end() == 1000
+    assert await peer.hears_rest() == message(1) + END
+
+
+async def test_starttls_fails_and_ends_the_stream(conversation: tuple[Talk, Peer]) -> None:  # HC24 g, WS22
+    talk, peer = conversation
+    await talk.says("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+    await talk.hears("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", CLOSE)
+    assert await peer.hears_rest() == END
+
+
+async def test_compression_of_the_stream_is_refused(conversation: tuple[Talk, Peer]) -> None:  # HC24 g
+    talk, peer = conversation
+    await talk.says("<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>")
+    assert "<unsupported-method/>" in await talk.hears(
+        "<failure xmlns='http://jabber.org/protocol/compress'>"
+    )
+    await talk.says(message(1))
+    assert await peer.hears("</message>") == message(1)
+
+
+async def test_a_stream_error_of_the_client_ends_its_stream(conversation: tuple[Talk, Peer]) -> None:
+    talk, peer = conversation
+    await talk.says("<error xmlns='http://etherx.jabber.org/streams'/>")
+    await talk.hears(CLOSE)
+    assert await peer.hears_rest() == END
