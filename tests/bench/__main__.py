@@ -32,6 +32,9 @@ from tests.support.requirements import MissingProgramError, find_program
 
 IDLE_TRANSPORTS = (Transport.BOSH, Transport.WEBSOCKET)
 
+BUSY = 0.1
+"""Part of the machine's CPU in other hands above which the figures are not to be believed."""
+
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options; the defaults take about two minutes."""
@@ -161,6 +164,11 @@ def main() -> int:
         progress(f"the benchmark needs Prosody: {error}")
         return 2
     parts = [describe(about)]
+    if results.others > BUSY:
+        parts.append(
+            f"NOTE: other processes took {results.others:.0%} of the machine meanwhile. "
+            "They make every figure too high; run it again when the machine is quiet."
+        )
     parts += [table.markdown() if options.markdown else table.text() for table in tables(results)]
     print("\n\n".join(parts))
     if options.json:

@@ -1,13 +1,12 @@
 """The cases of the benchmark and one measured run of each."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from tests.bench.bosh import BoshSession, Style
-from tests.bench.measure import cpu_ns, rss_bytes
+from tests.bench.measure import Clocks, rss_bytes
 from tests.bench.servers import ACCOUNT
 from tests.bench.session import LoadError, Session
 from tests.bench.streams import TcpSession, WebSocketSession
@@ -80,7 +79,11 @@ class Sample:
     http_requests: float
     """HTTP requests per round trip."""
     rate: float
-    """Round trips per second of wall time; says how busy the machine was."""
+    """Round trips per second of wall time."""
+    others: float = 0.0
+    """The part of the machine's CPU that neither the servers nor the load client used, 0 to 1.
+
+    Others take the caches too, so that everything measured beside them is too dear."""
 
 
 class Echo:
@@ -162,18 +165,16 @@ async def run_case(case: Case, port: int, pids: Mapping[str, int], load: Load) -
     try:
         await echo(sessions, load.warm_up, load.think)
         requests = sum(session.http_requests for session in sessions)
-        before = {name: cpu_ns(pid) for name, pid in pids.items()}
-        started = time.perf_counter()
+        clocks = Clocks(pids)
         await echo(sessions, load.messages, load.think)
-        elapsed = time.perf_counter() - started
-        after = {name: cpu_ns(pid) for name, pid in pids.items()}
+        cpu, elapsed, others = clocks.read()
         requests = sum(session.http_requests for session in sessions) - requests
     finally:
         await close_sessions(sessions)
         await asyncio.sleep(SETTLE)
     count = load.messages // load.sessions * load.sessions
-    used = {name: (after[name] - before[name]) / count / 1000 for name in pids}
-    return Sample(cpu_us=used, http_requests=requests / count, rate=count / elapsed)
+    used = {name: spent / count / 1000 for name, spent in cpu.items()}
+    return Sample(cpu_us=used, http_requests=requests / count, rate=count / elapsed, others=others)
 
 
 async def measure_idle(transport: Transport, port: int, pid: int, count: int) -> float:

@@ -52,9 +52,10 @@ def cpu_table(results: Results) -> Table:
                 _show(sums),
                 f"{median(s.http_requests for s in samples):.2f}" if samples[0].http_requests else MISSING,
                 f"{median(s.rate for s in samples):.0f}",
+                f"{median(s.others for s in samples):.0%}",
             ]
         )
-    head = ["end point", "boshgate", "Prosody", "sum", "HTTP requests", "round trips/s"]
+    head = ["end point", "boshgate", "Prosody", "sum", "HTTP requests", "round trips/s", "others' CPU"]
     return Table("CPU microseconds per message round trip, median (lowest-highest)", head, rows)
 
 
@@ -103,7 +104,13 @@ def as_json(results: Results, about: Mapping[str, Any]) -> dict[str, Any]:
         "about": dict(about),
         "samples": {
             str(case): [
-                {"cpu_us": dict(s.cpu_us), "http_requests": s.http_requests, "rate": s.rate} for s in samples
+                {
+                    "cpu_us": dict(s.cpu_us),
+                    "http_requests": s.http_requests,
+                    "rate": s.rate,
+                    "others": s.others,
+                }
+                for s in samples
             ]
             for case, samples in results.samples.items()
         },

@@ -76,6 +76,11 @@ class Results:
             return None
         return Figure(mine.value / added.value, rounds.low, rounds.high)
 
+    @property
+    def others(self) -> float:
+        """The median part of the machine's CPU that others used, 0 to 1."""
+        return median([sample.others for samples in self.samples.values() for sample in samples] or [0.0])
+
     def bytes_per_session(self, case: Case) -> Figure | None:
         return figure_or_none(self.idle.get(case, ()))
 

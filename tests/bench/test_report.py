@@ -1,11 +1,13 @@
 """The benchmark's arithmetic and tables on made-up samples."""
 
 import json
+import os
 
 import pytest
 
 from tests.bench.__main__ import parse
 from tests.bench.cases import CASES, Case, Sample, Transport
+from tests.bench.measure import Clocks
 from tests.bench.report import Table, as_json, tables, target_table
 from tests.bench.results import Figure, Results
 
@@ -93,6 +95,20 @@ def test_every_table_shows_sums_and_requests(results: Results) -> None:
     cpu, *others = tables(results)
     assert cpu.rows[2][1:5] == ["100 (90-120)", "110 (100-130)", "210 (190-250)", "2.00"]
     assert len(others) == 3
+
+
+def test_others_are_the_median_part_of_the_machine_in_other_hands() -> None:
+    runs = [Sample({"prosody": 1}, 0, 1, others) for others in (0.5, 0.02, 0.04)]
+    assert Results({Case("prosody", Transport.TCP): runs}).others == 0.04
+    assert Results({}).others == 0
+
+
+def test_the_cpu_of_a_server_that_idles_is_next_to_nothing() -> None:
+    clocks = Clocks({"self": os.getpid()})
+    cpu, elapsed, others = clocks.read()
+    assert 0 <= cpu["self"] < 1e9
+    assert elapsed >= 0
+    assert others >= 0
 
 
 def test_json_holds_samples_and_verdicts(results: Results) -> None:
