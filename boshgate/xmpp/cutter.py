@@ -240,7 +240,9 @@ class Cutter:
             if self.ended:
                 return
             self._check_text(self._buffer[self._done :].lstrip(WHITESPACE))
-            raise syntax_error(error, self._buffer, self._parser.ErrorByteIndex - self._base) from None
+            index = self._parser.ErrorByteIndex - self._base
+            # Bytes behind the faulty one may not have come yet: they do not decide what is wrong with it.
+            raise syntax_error(error, self._buffer[: index + 1], index) from None
         if not self.ended:
             self._forget_reported()
 

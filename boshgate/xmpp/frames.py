@@ -63,7 +63,8 @@ def parse_frame(text: str) -> Open | Close | Element:
     except XmlError:
         _refuse_stream_tag(data)
         raise
-    data = _without_declaration(data)
+    if data.startswith(b"<?"):
+        data = _without_declaration(data)
     if not data.endswith(b">"):
         data = data.rstrip(WHITESPACE)  # RFC 6120 section 6.3.5: none during SASL
     if not name.startswith("{"):
@@ -129,8 +130,6 @@ def _refuse_stream_tag(data: bytes) -> None:
 
 def _without_declaration(data: bytes) -> bytes:
     """Section 3.3.3: an XML declaration is tolerated; it is never forwarded (RFC 6120 section 11.1)."""
-    if not data.startswith(b"<?"):
-        return data
     declaration = _XML_DECLARATION.match(data)
     return data[declaration.end() :] if declaration else data
 

@@ -101,7 +101,7 @@ def parse_document(data: bytes, limits: Limits | None = LIMITS) -> ElementTree.E
 
 def parse(parser: Parser, data: bytes) -> None:
     """Give *parser* the whole document *data*, or raise XmlError."""
-    if is_utf_16(data):
+    if b"\0" in data and is_utf_16(data):  # "<" alone makes a NUL of it
         raise XmlError("unsupported-encoding", "UTF-16")
     try:
         parser.Parse(data, True)
@@ -110,7 +110,7 @@ def parse(parser: Parser, data: bytes) -> None:
 
 
 def is_utf_16(data: bytes | bytearray) -> bool:
-    """Whether expat would take *data* for UTF-16, whatever it was told (RFC 6120 section 11.6 forbids it)."""
+    """Whether expat takes *data* for UTF-16, whatever it was told (RFC 6120 section 11.6 forbids it)."""
     return data[1:2] == b"\0" or data[:1] in (b"\0", b"\xfe", b"\xff")
 
 
@@ -124,7 +124,7 @@ def syntax_error(error: ExpatError, data: bytes | bytearray, index: int) -> XmlE
     try:
         data[index : index + 4].decode()
     except UnicodeDecodeError as not_utf8:
-        # A later character may have been cut off by the four bytes, or not have come yet.
+        # A later character may have been cut off by the four bytes.
         if not_utf8.start == 0:
             return XmlError("unsupported-encoding", "not UTF-8")  # 11.6, 4.9.3.22
     return XmlError("not-well-formed", text)  # 11.3

@@ -200,6 +200,9 @@ def test_what_came_before_a_fault_is_reported() -> None:  # T20
         (b"<a><!ENTITY b 'c'></a>", "restricted-xml"),
         (b"<a>\xff</a>", "unsupported-encoding"),
         (b"<a>\xc0\xaf</a>", "unsupported-encoding"),
+        (b"<a>\xe9t\xe9</a>", "unsupported-encoding"),
+        (b"<a>\xed\xa0\x80</a>", "unsupported-encoding"),
+        ("<a b='1'é/>".encode(), "unsupported-encoding"),  # its second byte may not have come
         (b"<a>\x00</a>", "not-well-formed"),
         (b"<a></b>", "not-well-formed"),
         (b"<?xml version='1.0'?>", "not-well-formed"),
