@@ -63,7 +63,9 @@ def serve(
 def check_config(file: Annotated[Path, typer.Argument(help="TOML file with the configuration.")]) -> None:
     """Print the effective configuration, or what is wrong with it."""
     try:
-        typer.echo(effective(load(file)), nl=False)
+        settings = load(file)
+        server.check(settings)
+        typer.echo(effective(settings), nl=False)
     except ConfigError as error:
         _refuse(error)
 

@@ -119,6 +119,11 @@ def uvicorn_config(app: Any, config: Config) -> uvicorn.Config:
     )
 
 
+def check(config: Config) -> None:
+    """Put a gateway together and start nothing; raises ConfigError, e.g. for a file without certificates."""
+    Gateway(config)
+
+
 async def _announce(server: _Server, admin: _Server, on_ready: Callable[[], None]) -> None:
     await server.listening.wait()
     await admin.listening.wait()

@@ -44,8 +44,6 @@ class Sessions:
         self._admission = admission
         self._metrics = metrics
         self._runners: dict[str, Runner] = {}
-        self._emptied = asyncio.Event()
-        self._emptied.set()
         self._opened = metrics.opened.labels(BOSH)
         self._open = metrics.open.labels(BOSH)
         self._lifetime = metrics.lifetime.labels(BOSH)
@@ -83,7 +81,6 @@ class Sessions:
             on_end=self._ended,
         )
         self._runners[sid] = runner
-        self._emptied.clear()
         self._admission.admit(address)
         self._opened.inc()
         self._open.inc()
@@ -121,14 +118,8 @@ class Sessions:
             event.undelivered,
             event.discarded,
         )
-        if not self._runners:
-            self._emptied.set()
 
     def terminate_all(self, condition: str) -> None:
         """End every session: held requests are answered now, others with their next request (SM7)."""
         for runner in list(self._runners.values()):
             runner.terminate(condition)
-
-    async def emptied(self) -> None:
-        """Wait until no session is left."""
-        await self._emptied.wait()
