@@ -50,6 +50,13 @@ class _SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+class _Folder(StaticFiles):
+    """A folder of the page; one that npm did not make holds nothing."""
+
+    async def check_config(self) -> None:
+        """Starlette would raise an exception where there is no such folder."""
+
+
 def page_app(config: Config, demo: dict[str, Any] | None) -> Starlette:
     """Serve the page; *demo* is what it is told about the demo's accounts, or None."""
     settings = {
@@ -74,7 +81,7 @@ def page_app(config: Config, demo: dict[str, Any] | None) -> Starlette:
             Route("/config.json", show_settings),
             Route("/", _file(folder / "index.html")),
             *(Route(f"/{name}", _file(folder / name)) for name in _FILES),
-            *(Mount(f"/{name}", StaticFiles(directory=folder / name, check_dir=False)) for name in _FOLDERS),
+            *(Mount(f"/{name}", _Folder(directory=folder / name, check_dir=False)) for name in _FOLDERS),
         ],
         middleware=[Middleware(_SecurityHeaders)],
     )
