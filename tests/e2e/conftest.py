@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import http.server
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ CHROMIUM_FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # nobody outside is asked for anything
 ]
 
+OLDEST_NODE = 20
 NODE_CLIENTS = {"strophe-node": "strophe", "xmpp.js": "xmpp.js"}
 
 
@@ -106,7 +108,7 @@ class RealClients:
         """``strophe`` and ``converse`` run in Chromium, ``strophe-node`` and ``xmpp.js`` in Node."""
         client: RealClient
         if name in NODE_CLIENTS:
-            client = await NodeClient.load(_find("node", package="nodejs"), NODE_CLIENTS[name])
+            client = await NodeClient.load(_find_node(), NODE_CLIENTS[name])
         else:
             context = await self._chromium.new_context()
             client = await BrowserClient.load(context, f"{self._pages_url}/pages/{name}.html")
@@ -118,6 +120,17 @@ class RealClients:
 
     async def close(self) -> None:
         await asyncio.gather(*(client.close() for client in self._clients))
+
+
+def _find_node() -> str:
+    """@xmpp/client says that it needs Node 20; Strophe.js needs Web Crypto, which came in 20 too."""
+    program = _find("node", package="nodejs")
+    version = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if int(version.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
+        skip_or_fail(f"node {version} is too old for the clients ({OLDEST_NODE} or newer)")
+    return program
 
 
 def _find(name: str, *, package: str) -> str:

@@ -55,10 +55,16 @@ class TcpConnection(Connection):
         depth = 0
         root: Element | None = None
         parser = self._parser
+        pending = b""
         while data := await reader.read(65536):
             if parser is not self._parser:  # a new stream began on the same connection
                 parser, depth = self._parser, 0
-            parser.feed(data)
+            # Whole tags only: since the answer to CVE-2023-52425 expat does not look at half a tag again before
+            # there is twice as much of it.
+            pending += data
+            end = pending.rfind(b">") + 1
+            parser.feed(pending[:end])
+            pending = pending[end:]
             for event in parser.read_events():
                 kind, element = event[0], event[-1]
                 assert isinstance(element, Element)
