@@ -59,8 +59,8 @@ class TcpConnection(Connection):
         while data := await reader.read(65536):
             if parser is not self._parser:  # a new stream began on the same connection
                 parser, depth = self._parser, 0
-            # Whole tags only: since the answer to CVE-2023-52425 expat does not look at half a tag again before
-            # there is twice as much of it.
+            # Whole tags only: since the answer to CVE-2023-52425 expat does not look at half a tag again
+            # before there is twice as much of it.
             pending += data
             end = pending.rfind(b">") + 1
             parser.feed(pending[:end])
