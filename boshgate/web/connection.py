@@ -85,6 +85,7 @@ class Connection:
     """One client on a WebSocket, and the stream to its XMPP server."""
 
     __slots__ = (
+        "_address",
         "_client_from",
         "_close_code",
         "_domain",
@@ -101,6 +102,7 @@ class Connection:
 
     def __init__(self, service: Service, send: Send, address: str) -> None:
         self._service = service
+        self._address = address
         self._writer = MessageWriter(send, self._stalled)
         self._state = State.WAITING
         self._stream: BackendStream | None = None
@@ -225,7 +227,7 @@ class Connection:
             lang=frame.lang,
             handler=self,
             inherit_lang=True,
-            client_address=None,
+            client_address=self._address,
         )
 
     def _receive_close(self) -> None:

@@ -272,13 +272,13 @@ async def running(config: Config) -> AsyncIterator[Front]:
 
 
 async def stop(front: Front) -> None:
-    """Shut the server down as it does itself, and see that nothing of it is left."""
+    """Shut the gateway down, but wait for no client; see that nothing of it is left."""
     gateway, server = front.gateway, front.server
     for listener in server.servers:
         listener.close()
     await gateway.shut_down()
     for connection in list(server.server_state.connections):
-        connection.shutdown()
+        connection.transport.abort()
     await eventually(lambda: not server.server_state.connections and not server.server_state.tasks)
     assert not gateway.websocket.connections
     await eventually(lambda: gateway.backends.live == 0)
