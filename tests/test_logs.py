@@ -149,9 +149,9 @@ async def test_no_payload_no_credential_and_no_sid_is_shown(stderr: Stderr) -> N
         assert hidden not in shown
     assert "Traceback" not in shown
     assert all(f"[{sid[:8]}] opened" in shown for sid in sids)
-    assert [line for line in shown.splitlines() if not LINE.fullmatch(line)] == [
-        line for line in shown.splitlines() if "uvicorn.error: Invalid HTTP request received." in line
-    ]
+    for line in shown.splitlines():
+        # The event loop of the tests is in debug mode, and tells of slow callbacks.
+        assert LINE.fullmatch(line) or "Invalid HTTP request received." in line or " asyncio: " in line
 
 
 async def test_a_refused_handshake_is_one_line(stderr: Stderr) -> None:

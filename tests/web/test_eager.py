@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from boshgate.web.eager import run_eagerly
+from boshgate.web.eager import run_eagerly, run_within
 
 
 async def test_what_does_not_wait_is_done_at_once() -> None:
@@ -95,3 +95,51 @@ async def test_a_coroutine_that_survives_an_exception_goes_on_waiting() -> None:
     mended.set_result("mended")
     await task
     assert result == ["mended"]
+
+
+async def test_what_does_not_wait_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> str:
+        return "done"
+
+    def fail(_: float) -> None:
+        raise AssertionError("there is nothing to wait for")
+
+    monkeypatch.setattr(asyncio, "timeout", fail)
+    assert await run_within(1, work()) == "done"
+
+
+async def test_what_waits_may_take_its_time() -> None:
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def work() -> str:
+        return await answer + await answer
+
+    running = asyncio.create_task(run_within(10, work()))
+    await asyncio.sleep(0)
+    answer.set_result("a")
+    assert await running == "aa"
+
+
+async def test_what_takes_too_long_is_cancelled() -> None:
+    cleaned: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            cleaned.append("up")
+
+    with pytest.raises(TimeoutError):
+        await run_within(0.001, work())
+    assert cleaned == ["up"]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_an_exception_comes_out(turns: int) -> None:
+    async def work() -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        raise ValueError("from inside")
+
+    with pytest.raises(ValueError, match="from inside"):
+        await run_within(1, work())
