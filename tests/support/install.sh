@@ -60,6 +60,8 @@ servers)
 	have ejabberdctl || missing="$missing ejabberd"
 	have nginx || missing="$missing nginx-light"
 	have chromium || missing="$missing chromium"
+	# Playwright, which drives Chromium, brings a program that needs it.
+	PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || missing="$missing libatomic1"
 	# shellcheck disable=SC2086  # a list of words
 	[ -z "$missing" ] || apt_install $missing
 	;;
