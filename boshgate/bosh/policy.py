@@ -22,6 +22,8 @@ class SessionPolicy:
     """Bytes waiting for the client above which the server is not read; a quarter of it is the low water."""
     max_response_bytes: int = 256 << 10
     """Bytes of payload in one response; a longer queue is split between elements (never inside one)."""
+    reply_ms: int = 0
+    """8: how long a request that is one too many to be held may wait for the server's reply to the newest."""
     max_repeats: int = 10
     """14.3: repeats of known rids in a row, each within `repeat_ms` of the one before; more is too many."""
     repeat_ms: int = 1_000

@@ -12,18 +12,18 @@ class Reply(NamedTuple):
 
 
 class Replies:
-    """The responses to the last *size* requests that were no pauses, and to the newest pause.
+    """The responses to the last *size* requests that were no pauses; pauses are kept beside them.
 
-    14.3 keeps pauses out of the buffer, which only means that they take no room from others: a pause whose
-    (empty) response got lost would otherwise end the session.
+    14.3 keeps pauses out of the buffer: they take no room from others. Forgetting them would end the session
+    of a client that lost the (empty) response to one.
     """
 
-    __slots__ = ("_pause", "_replies", "_size")
+    __slots__ = ("_pauses", "_replies", "_size")
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._replies: list[Reply] = []
-        self._pause: Reply | None = None
+        self._pauses: tuple[Reply, ...] = ()
 
     def store(self, reply: Reply) -> None:
         """Remember *reply*; the oldest one makes room (14.3: as many as ``requests``)."""
@@ -32,24 +32,28 @@ class Replies:
             del self._replies[0]
 
     def store_pause(self, reply: Reply) -> None:
-        """Remember *reply*, the answer to a pause (10)."""
-        self._pause = reply
+        """Remember *reply*, the answer to a pause (10); 11: there may be one more of these at once."""
+        self._pauses = (*self._pauses, reply)[-self._size - 1 :]
+
+    def make_room(self) -> None:
+        """Keep one more: 11: one more request than usual may be unanswered when the session ends."""
+        self._size += 1
 
     def is_pause(self, rid: int) -> bool:
         """Tell whether *rid* is the newest pause."""
-        return self._pause is not None and self._pause.rid == rid
+        return self._pauses != () and self._pauses[-1].rid == rid
 
     def find(self, rid: int) -> Reply | None:
         """Return the buffered reply to *rid*."""
-        for reply in self._replies:
+        for reply in (*self._replies, *self._pauses):
             if reply.rid == rid:
                 return reply
-        return self._pause if self.is_pause(rid) else None
+        return None
 
     def clear(self) -> None:
         """Forget everything; the session is gone."""
         self._replies.clear()
-        self._pause = None
+        self._pauses = ()
 
     def __len__(self) -> int:
         return len(self._replies)

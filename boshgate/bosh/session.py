@@ -45,7 +45,7 @@ class Session:
         self.policy = policy
         self.state = SessionState.CREATING
         self.undelivered = 0  # payloads from the server that are in no response
-        self.discarded = 0  # payloads from the client that were not forwarded
+        self.discarded = 0  # payloads from the client that the server did not get
         self._events: list[Event] = []
         self._stream = Stream(stream, grant, self._events)
         self._window = Window(request.rid - 1, grant.requests)
@@ -102,7 +102,20 @@ class Session:
         while request is not None:
             self._process(request, now)
             request = self._window.pop_next()
-        self._answer(now)
+        if not (self.policy.reply_ms and (body.payloads or body.is_restart) and self._await_reply(now)):
+            self._answer(now)
+
+    def _await_reply(self, now: int) -> bool:
+        """Keep the oldest request a moment longer: what the server says to the payload may go with it.
+
+        8 has it answered as soon as one more than ``hold`` is held. An answer that is empty, only because
+        the server's word comes a millisecond later, costs the client and us a whole request more.
+        """
+        held = self._window.held
+        if self._outbox.portions or not 0 < self._hold_limit == len(held) - 1:
+            return False
+        held[0].deadline = min(held[0].deadline, now + self.policy.reply_ms)
+        return True
 
     def _process(self, request: Request, now: int) -> None:
         """Do what *request* says, which is next in order."""
@@ -240,11 +253,15 @@ class Session:
             self.state = SessionState.CLOSING
             self._reason = "terminated by the client"
             self._deadline = now + self.policy.closing_ms
+            self._replies.make_room()
             self._stream.close(clean=True)
 
     def _finish_closing(self, now: int) -> None:
         """13: the oldest request gets type='terminate', with what the server still sent; others are empty."""
-        self._finish(terminal_body(None, self._outbox.take()), EMPTY, now)
+        last = self._outbox.take()
+        if not self._window.live():
+            self.undelivered += len(last)  # unless somebody asks for the answer after all
+        self._finish(terminal_body(None, last), EMPTY, now)
 
     def _receive_late(self, exchange: Exchange, body: Body, now: int) -> None:
         """After the end only a repeat is answered (14.3), for others there is no session (10)."""
@@ -362,6 +379,7 @@ class Session:
         self.state = SessionState.ENDING
         self._condition = condition
         self._reason = reason
+        self._replies.make_room()
         self._stream.close(clean=clean)
         self._answer_ending(now)
         if unknown:
@@ -369,23 +387,22 @@ class Session:
 
     def _answer_ending(self, now: int) -> None:
         """17.2: what waits goes out in as many responses as it needs; the last one brings the condition."""
-        window, portions = self._window, self._outbox.portions
-        while len(portions) > 1 and window.live_held():
+        while len(self._outbox.portions) > 1 and self._window.live_held():
             self._respond_oldest(now)
-        # Nothing will be forwarded any more: the last word need not wait for a missing rid (14.2).
-        if len(portions) <= 1 and window.live():
+        if self._window.live_held():
             last = self._outbox.take()
             error = [payload for payload in last if payload.name == STREAM_ERROR]
             self._finish(terminal_body(self._condition, last), terminal_body(self._condition, error), now)
 
     def _finish(self, first: bytes, others: bytes, now: int) -> None:
-        """Answer all: *first* goes to the oldest request that somebody waits for. Then linger (14.3)."""
+        """Answer all, *first* goes to the oldest request that somebody waits for; then linger (14.3)."""
         self.state = SessionState.TERMINATED
         self._deadline = now + self.policy.linger_ms
         requests = self._window.outstanding()
         oldest = next((request for request in requests if request.exchange is not None), requests[0])
         for request in requests:
-            self._respond(request, first if request is oldest else others, now)
+            below = EMPTY if request.rid < oldest.rid else others  # the client takes answers in order (14.2)
+            self._respond(request, first if request is oldest else below, now)
         self.discarded += self._window.clear()
 
     def _drop(self, reason: str) -> None:

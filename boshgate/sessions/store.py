@@ -20,6 +20,9 @@ from boshgate.sessions.runner import Exchange, Runner
 SID_BYTES: Final = 24
 """XEP-0124 section 19.3: a sid is unpredictable; at least 128 bits are asked for, these are 192."""
 
+REPLY_MS: Final = 10
+"""What a server nearby takes to reply, with room to spare; nobody notices a request held that much longer."""
+
 logger = logging.getLogger("boshgate.bosh")
 
 
@@ -32,6 +35,7 @@ def policy_of(config: Config) -> SessionPolicy:
         max_pause=config.bosh.max_pause,
         polling=config.bosh.polling,
         max_pending_bytes=config.limits.max_pending_bytes,
+        reply_ms=REPLY_MS,
     )
 
 

@@ -160,9 +160,10 @@ def test_pauses_take_no_room_in_the_buffer(chat: Chat) -> None:  # R4
     for rid in (101, 102):
         chat.post(rid=rid)
         chat.server(message(f"m{rid}"))
-    chat.post(rid=103, pause=60)
-    chat.post(rid=104, pause=60)
+    for rid in (103, 104, 105, 106):
+        chat.post(rid=rid, pause=60)
     assert [chat.post(rid=rid).payloads for rid in (101, 102)] == [["m101"], ["m102"]]
+    assert chat.post(rid=104, pause=60).body == EMPTY
     assert chat.post(rid=103, pause=60).end == ("terminate", "item-not-found")
 
 

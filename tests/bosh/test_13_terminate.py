@@ -136,6 +136,7 @@ def test_client_that_hangs_up_after_terminate_is_no_problem(chat: Chat) -> None:
     chat.server(message("m1"))
     chat.server_closes()
     assert chat.post(rid=101, type="terminate").payloads == ["m1"]
+    assert chat.session.undelivered == 1
 
 
 @pytest.mark.parametrize("type_", ["terminate", "terminal"])

@@ -18,17 +18,27 @@ def test_oldest_makes_room() -> None:
     assert replies.find(3) == reply(3)
 
 
-def test_pause_takes_no_room_and_the_newest_is_kept() -> None:
+def test_pauses_take_no_room_and_one_more_than_others_is_kept() -> None:
     replies = Replies(1)
     replies.store(reply(1))
-    replies.store_pause(reply(2))
-    replies.store_pause(reply(3))
+    for rid in (2, 3, 4):
+        replies.store_pause(reply(rid))
     assert len(replies) == 1
     assert replies.find(1) == reply(1)
     assert replies.find(2) is None
     assert replies.find(3) == reply(3)
-    assert replies.is_pause(3)
-    assert not replies.is_pause(2)
+    assert replies.find(4) == reply(4)
+    assert replies.is_pause(4)
+    assert not replies.is_pause(3)
+
+
+def test_there_may_be_room_for_one_more() -> None:
+    replies = Replies(1)
+    replies.make_room()
+    for rid in (1, 2, 3):
+        replies.store(reply(rid))
+    assert replies.find(1) is None
+    assert replies.find(2) == reply(2)
 
 
 def test_cleared_buffer_knows_nothing() -> None:
