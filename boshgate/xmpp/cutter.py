@@ -33,6 +33,9 @@ _STREAM_PREFIX: Final = b"stream:"
 _IN_STREAMS: Final = f"{{{STREAMS}}}"
 _LANG: Final = f"{{{XML}}}lang"
 
+_MARKUP: Final = re.compile(rb"""<[^<>"']*+(?:(?:"[^"<]*+"|'[^'<]*+')[^<>"']*+)*+>""")
+"""A whole tag, of any kind (XML 1.0 section 3.1)."""
+
 
 class Root(NamedTuple):
     """The start tag that the first-level elements are inside of; names are expanded."""
@@ -165,6 +168,7 @@ class Cutter:
         "_declarations",
         "_depth",
         "_done",
+        "_given",
         "_inherit_lang",
         "_limit",
         "_name",
@@ -187,6 +191,7 @@ class Cutter:
         self._base = 0  # the parser's index of _buffer[0]
         self._start = 0  # in _buffer, of the first-level element that is open
         self._done = 0  # in _buffer, behind the last thing reported
+        self._given = 0  # in _buffer, behind what the parser has been given
         self._name = ""
         self._buffer = bytearray()
         self._parser = parser = create_parser()
@@ -226,14 +231,35 @@ class Cutter:
             # too many is found before any fault behind it, however the bytes were split.
             room = self._limit - len(self._buffer)
             if data and room <= 0:
+                self._parse(len(self._buffer))
                 raise XmlError("policy-violation", f"an element of more than {self._limit} bytes")
             self._buffer += data[:room]
             if self._depth < 0 and is_utf_16(self._buffer):
                 raise XmlError("unsupported-encoding", "UTF-16")
-            self._parse(data[:room])
+            self._parse(self._end_of_tokens())
             data = data[room:]
 
-    def _parse(self, piece: bytes) -> None:
+    def _end_of_tokens(self) -> int:
+        """Where in the buffer an unfinished tag or reference begins, which the parser gets when it is whole.
+
+        Since the answer to CVE-2023-52425 expat does not look again at half a token before there is twice as
+        much of it: a stanza whose end tag came in two pieces would wait for the next one. Not every Python
+        that has such an expat can switch this off.
+        """
+        begin = self._buffer.rfind(b"<", self._given)
+        if begin >= 0:
+            markup = _MARKUP.match(self._buffer, begin)
+            if markup is None:
+                return begin
+            begin = markup.end()
+        reference = self._buffer.rfind(b"&", max(begin, self._given))
+        if reference >= 0 and b";" not in self._buffer[reference:]:
+            return reference
+        return len(self._buffer)
+
+    def _parse(self, end: int) -> None:
+        """Give the parser what is in the buffer up to *end*."""
+        piece, self._given = self._buffer[self._given : end], end
         try:
             self._parser.Parse(piece, False)
         except ExpatError as error:
@@ -257,6 +283,7 @@ class Cutter:
             reported = len(self._buffer) - len(rest)
         del self._buffer[:reported]
         self._base += reported
+        self._given -= reported
         self._start = self._done = 0
 
     def _check_text(self, data: bytes | bytearray) -> None:

@@ -1,13 +1,14 @@
 """First-level elements are cut out byte-true and made self-contained (W8 to W10, HC16)."""
 
 import gc
+from typing import cast
 
 import pytest
 
 from boshgate.errors import XmlError
 from boshgate.namespaces import CLIENT, HTTPBIND, STREAMS
 from boshgate.xmpp.cutter import STANDARD, Cutter, Root, child_spans, cut_whole, make_element, scope_of
-from boshgate.xmpp.xml import Element
+from boshgate.xmpp.xml import Element, Parser
 
 
 def cut(data: bytes, *, limit: int = 10_000) -> list[Root | Element]:
@@ -186,3 +187,36 @@ def test_children_are_found_with_their_bytes() -> None:
         b"<p:b xmlns:p='v'/>",
         b"<c></c>",
     ]
+
+
+class Recorder:
+    """Stands before a parser and keeps what it is given."""
+
+    def __init__(self, parser: Parser) -> None:
+        self._parser = parser
+        self.pieces: list[bytes] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._parser, name)
+
+    def Parse(self, data: bytes, final: bool) -> int:
+        if data:
+            self.pieces.append(bytes(data))
+        return self._parser.Parse(data, final)
+
+
+def test_the_parser_is_given_whole_tags_and_references() -> None:  # expat since CVE-2023-52425
+    cutter = Cutter(STANDARD, limit=1_000)
+    recorder = Recorder(cutter._parser)
+    cutter._parser = cast(Parser, recorder)
+    for byte in b"<a b='>' c=\">\">t&#128512;<d/>&amp;</a >":
+        cutter.feed(bytes([byte]))
+    pieces = [b"<a b='>' c=\">\">", b"t", b"&#128512;", b"<d/>", b"&amp;", b"</a >"]
+    assert recorder.pieces == pieces
+    assert [item.name for item in cutter.items if isinstance(item, Element)] == ["{jabber:client}a"]
+
+
+def test_a_fault_in_what_was_held_back_comes_before_the_limit() -> None:
+    cutter = Cutter(STANDARD, limit=10)
+    with pytest.raises(XmlError, match="not-well-formed"):
+        cutter.feed(b"<a b=c xxxxx")
