@@ -102,20 +102,9 @@ class Session:
         while request is not None:
             self._process(request, now)
             request = self._window.pop_next()
-        if not (self.policy.reply_ms and (body.payloads or body.is_restart) and self._await_reply(now)):
+        patience = self.policy.reply_ms if body.payloads or body.is_restart else 0
+        if self._outbox.portions or not self._window.await_reply(self._hold_limit, now, patience):
             self._answer(now)
-
-    def _await_reply(self, now: int) -> bool:
-        """Keep the oldest request a moment longer: what the server says to the payload may go with it.
-
-        8 has it answered as soon as one more than ``hold`` is held. An answer that is empty, only because
-        the server's word comes a millisecond later, costs the client and us a whole request more.
-        """
-        held = self._window.held
-        if self._outbox.portions or not 0 < self._hold_limit == len(held) - 1:
-            return False
-        held[0].deadline = min(held[0].deadline, now + self.policy.reply_ms)
-        return True
 
     def _process(self, request: Request, now: int) -> None:
         """Do what *request* says, which is next in order."""
@@ -458,7 +447,4 @@ class Session:
         return self._events.pop(0) if self._events else None
 
     def __repr__(self) -> str:
-        return (
-            f"<Session {self.state.value} rid={self._window.last} held={len(self._window.held)} "
-            f"early={len(self._window.early)} pending={self._outbox.size} {self._stream!r}>"
-        )
+        return f"<Session {self.state.value} {self._window!r} pending={self._outbox.size} {self._stream!r}>"

@@ -117,6 +117,17 @@ class Window:
         self.last = request.rid
         self.held.append(request)
 
+    def await_reply(self, limit: int, now: int, patience: int) -> bool:
+        """Keep the one request that is too many (8) *patience* ms at most; return whether one is kept.
+
+        What the server says to the newest payload then goes with the oldest request. An answer that is empty,
+        only because the server's word comes a millisecond later, costs the client and us a request more.
+        """
+        if not patience or not 0 < limit == len(self.held) - 1:
+            return False
+        self.held[0].deadline = min(self.held[0].deadline, now + patience)
+        return True
+
     def park(self, request: Request) -> None:
         """Keep *request*, which is EARLY, until the hole below it is filled."""
         self._repeats = 0
@@ -141,3 +152,6 @@ class Window:
         self.held = []
         self.early = []
         return lost
+
+    def __repr__(self) -> str:
+        return f"rid={self.last} held={len(self.held)} early={len(self.early)}"
