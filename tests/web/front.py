@@ -254,7 +254,7 @@ def configure(address: str, down: str, **tables: dict[str, Any]) -> Config:
 
 @asynccontextmanager
 async def running(config: Config) -> AsyncIterator[Front]:
-    """Serve *config* as `boshgate.server.serve` does, without its ticks, which would take their time."""
+    """Serve *config* as `boshgate.server.serve` does, without further ticks, which would take their time."""
     with bind("server", "127.0.0.1", 0) as listener:
         gateway = Gateway(config)
         settings = uvicorn_config(gateway, config)
@@ -262,6 +262,7 @@ async def running(config: Config) -> AsyncIterator[Front]:
         server = GatewayServer(settings, gateway)
         server.lifespan = settings.lifespan_class(settings)
         await server.startup([listener])
+        await server.on_tick(0)  # the first one sets the headers of every answer
         http = httpx.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE)
         front = Front(gateway, server, listener.getsockname()[1], http)
         try:
