@@ -180,6 +180,15 @@ class Runner:
         except Exception:
             self.fail()
 
+    def expire(self) -> None:
+        """The process ends: as if all the time had passed that a terminated session lingers."""
+        while not self._ended and not self.failed and (due := self.session.get_timer()) is not None:
+            try:
+                self.session.handle_timer(due)
+                self.pump()
+            except Exception:
+                self.fail()
+
     def pump(self) -> None:
         """Carry out what the session decided, then set the timer."""
         while (event := self.session.next_event()) is not None:

@@ -123,6 +123,11 @@ class Sessions:
             event.discarded,
         )
 
+    def expire_all(self) -> None:
+        """Forget what is left after `terminate_all`, each with its line in the log."""
+        for runner in list(self._runners.values()):
+            runner.expire()
+
     def terminate_all(self, condition: str) -> None:
         """End every session: held requests are answered now, others with their next request (SM7)."""
         for runner in list(self._runners.values()):

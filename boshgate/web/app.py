@@ -66,6 +66,7 @@ class Gateway:
                 await self.backends.closed()
         except TimeoutError:
             self.backends.abort_all()
+        self.sessions.expire_all()
 
 
 def create_app(config: Config) -> Gateway:

@@ -159,3 +159,18 @@ def test_the_policy_has_the_configured_numbers() -> None:
     policy = policy_of(config)
     assert (policy.max_wait, policy.max_hold, policy.inactivity) == (11, 2, 13)
     assert (policy.max_pause, policy.polling, policy.max_pending_bytes) == (14, 15, 16_000)
+
+
+def test_what_lingers_at_the_end_of_the_process_is_forgotten_with_its_line(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="boshgate.bosh")
+    world.create()
+    world.open()  # its creation is answered: nobody waits who could be told
+    world.create()
+    world.sessions.terminate_all("system-shutdown")
+    assert len(world.sessions) == 1
+    world.sessions.expire_all()
+    assert len(world.sessions) == 0
+    assert world.metric("sessions_open", transport="bosh") == 0
+    assert sum("closed after" in line for line in caplog.messages) == 2
