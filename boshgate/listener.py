@@ -1,21 +1,29 @@
-"""uvicorn's connections with the limits that it leaves to a proxy in front: there may be none.
+"""uvicorn's connections: they read ahead, and have the limits that it leaves to a proxy in front.
 
-What is limited: the head of a request, in bytes and in time; pongs that wait for a client that does not read;
-how long a client may be gone while bytes are on their way to it.
+There may be no proxy. What is limited: the head of a request, in bytes and in time; pongs that wait for a
+client that does not read; how long a client may be gone while bytes are on their way to it.
+
+Read ahead: uvicorn serves the requests that a client sends on one connection one by one. But XEP-0124 has one
+request held until the next one comes, and there are clients that send it on the same connection (section 11).
+So it is served too, and its response waits until those before it are out, as HTTP demands (RFC 9112 9.3.2).
 """
 
 import asyncio
 import logging
 import re
 import socket
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Collection, Iterable
+from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_HEAD_BYTES: Final = 64 << 10
 """Bytes of a request's head after its first segment; no browser sends a tenth of it."""
+
+MAX_AHEAD: Final = 8
+"""Requests of one connection that are served at once; no session has so many."""
 
 SOCKET_OPTIONS: Final = [
     (level, getattr(socket, name), value)
@@ -34,8 +42,53 @@ _UPGRADE: Final = re.compile(rb"\r\nupgrade:(?![ \t]*websocket[ \t]*\r\n)", re.I
 logger = logging.getLogger("boshgate.server")
 
 
+class _Waiting:
+    """Stands for the transport of a response whose turn has not come."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._written: list[bytes] = []
+        self._closed = False
+
+    def write(self, data: bytes) -> None:
+        """Keep *data*."""
+        self._written.append(data)
+
+    def close(self) -> None:
+        """Close when all is written."""
+        self._closed = True
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._transport.is_closing()
+
+    def give_turn(self) -> asyncio.Transport:
+        """Write what was kept; returns the transport, for what follows."""
+        if not self._transport.is_closing():
+            self._transport.write(b"".join(self._written))
+            if self._closed:
+                self._transport.close()
+        return self._transport
+
+
+class _Flow(FlowControl):
+    """Does not read on while requests wait to be served."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting_requests = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, if there is room for another request."""
+        if self.read_paused and not self._waiting_requests:
+            super().resume_reading()
+
+
 class HttpProtocol(HttpToolsProtocol):
-    """An HTTP connection whose clients must come to the point."""
+    """An HTTP connection that reads ahead, and whose clients must come to the point."""
+
+    _turns: list[RequestResponseCycle] | None = None
+    """Requests that are served at once: the first may respond, the others wait. None: there are no two."""
 
     _head_bytes = 0
     _head_since: float | None = None
@@ -43,7 +96,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request."""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.flow = _Flow(self.transport, self.pipeline)
         self._head_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
@@ -72,12 +126,67 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head of a request is complete."""
+        before = self.cycle
         super().on_headers_complete()
         self._head_since = None
+        if (
+            len(self.pipeline) == 1
+        ):  # uvicorn will serve it later; that nobody else waits means: `before` is served
+            if self._turns is None:
+                self._turns = [before]
+            self._serve_ahead()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Serve a request; with others before it, its response waits for its turn."""
+        if self._turns is not None:
+            if len(self._turns) >= MAX_AHEAD:
+                self.flow.pause_reading()
+                self.pipeline.appendleft((cycle, app))
+                return
+            if self._turns:
+                cycle.transport = cast(asyncio.Transport, _Waiting(self.transport))
+            self._turns.append(cycle)
+        super()._start_asgi_task(cycle, app)
+
+    def _serve_ahead(self) -> None:
+        assert self._turns is not None, "there are several"
+        while self.pipeline and len(self._turns) < MAX_AHEAD:
+            self._start_asgi_task(*self.pipeline.pop())
+        self.flow.resume_reading()
+
+    def on_response_complete(self) -> None:
+        """A response is complete, perhaps not the first one's: let those write whose turn it is now."""
+        if self._turns is None:
+            super().on_response_complete()
+            return
+        while self._turns and self._turns[0].response_complete:
+            del self._turns[0]
+            if self._turns:
+                self._turns[0].transport = cast(_Waiting, self._turns[0].transport).give_turn()
+        self._serve_ahead()
+        if not self._turns:
+            self._turns = None
+            super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: uvicorn tells the last request."""
+        for cycle in self._turns or ():
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close the connection once the responses that are owed are out."""
+        if self._turns is None:
+            super().shutdown()
+        else:
+            self.cycle.keep_alive = False
+            if self.cycle.response_complete:
+                self.cycle.transport.close()  # when its turn has come
 
     def is_late(self, now: float, seconds: float) -> bool:
         """Whether the head of a request has been awaited for *seconds*, and nothing else is being done."""
-        serving = self.cycle is not None and not self.cycle.response_complete
+        serving = self._turns is not None or (self.cycle is not None and not self.cycle.response_complete)
         return not serving and self._head_since is not None and now - self._head_since >= seconds
 
 

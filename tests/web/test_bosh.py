@@ -9,7 +9,6 @@ from tests.web.front import (
     BODY,
     CREATE,
     DOMAIN,
-    EMPTY,
     HB,
     ITEM_NOT_FOUND,
     Chat,
@@ -182,20 +181,6 @@ async def test_each_request_on_a_connection_of_its_own(
         await server.says(f"<message id='a{number}'/>")
         assert f"id='a{number}'" in (await raw.answer()).body
         assert await raw.rest() == b""
-
-
-async def test_a_pipelined_request_waits_for_the_held_one_before_it(
-    make_front: MakeFront, xmpp_server: XmppServer
-) -> None:  # H11
-    chat = Chat(await make_front())
-    await chat.create(wait="1")
-    server = await xmpp_server.accept()
-    raw = await chat.front.raw()
-    await raw.send(post(chat.body()) + post(chat.body(message(7))))
-    assert (await raw.answer()).body == EMPTY  # after `wait`
-    await server.hears("id='m7'")
-    await server.says("<message id='a1'/>")
-    assert "id='a1'" in (await raw.answer()).body
 
 
 # --- What is refused ------------------------------------------------------------------------------------
