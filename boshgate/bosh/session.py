@@ -49,7 +49,7 @@ class Session:
         self._events: list[Event] = []
         self._stream = Stream(stream, grant, self._events)
         self._window = Window(request.rid - 1, grant.requests)
-        self._hold_limit = 0 if grant.polling else grant.hold  # 12: each request is answered at once
+        self._hold_limit = 0 if grant.polling else grant.hold  # 12
         self._replies = Replies(grant.requests)
         self._outbox = Outbox(policy.max_response_bytes)
         self._announce: dict[str, str] | None = creation_attributes(sid, grant, policy)
@@ -102,7 +102,8 @@ class Session:
         while request is not None:
             self._process(request, now)
             request = self._window.pop_next()
-        patience = self.policy.reply_ms if body.payloads or body.is_restart else 0
+        forwarded = self.state is SessionState.OPEN and (body.payloads or body.is_restart)
+        patience = self.policy.reply_ms if forwarded else 0
         if self._outbox.portions or not self._window.await_reply(self._hold_limit, now, patience):
             self._answer(now)
 
@@ -390,8 +391,8 @@ class Session:
         requests = self._window.outstanding()
         oldest = next((request for request in requests if request.exchange is not None), requests[0])
         for request in requests:
-            below = EMPTY if request.rid < oldest.rid else others  # the client takes answers in order (14.2)
-            self._respond(request, first if request is oldest else below, now)
+            other = EMPTY if request.rid < oldest.rid else others  # 14.2: no end comes before the last word
+            self._respond(request, first if request is oldest else other, now)
         self.discarded += self._window.clear()
 
     def _drop(self, reason: str) -> None:
@@ -410,7 +411,7 @@ class Session:
         end = SessionTerminated(self._condition, self._reason, self.undelivered, self.discarded)
         self._events.append(end)
 
-    # Time
+    # Time and outputs
 
     def handle_timer(self, now: int) -> None:
         """Do what is due at *now*."""
@@ -439,8 +440,6 @@ class Session:
             return self._deadline or None
         due = self._window.due()
         return self._inactive_at if due is None else due
-
-    # Outputs
 
     def next_event(self) -> Event | None:
         """Return what is to be done next; None: nothing."""
