@@ -292,6 +292,7 @@ class Chat:
     front: Front
     sid: str = ""
     rids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1001))
+    sent: list[str] = field(default_factory=list)
 
     async def create(self, **attributes: str) -> httpx.Response:
         """Create a session (XEP-0124 section 7); the answer must be one with a sid."""
@@ -305,11 +306,16 @@ class Chat:
         """The next request."""
         named = {"rid": str(next(self.rids))} | ({"sid": self.sid} if self.sid else {}) | attributes
         written = "".join(f" {name.replace('_', ':')}='{value}'" for name, value in named.items())
-        return f"{BODY} xmlns:xmpp='urn:xmpp:xbosh'{written}>{payload}</body>"
+        self.sent.append(f"{BODY} xmlns:xmpp='urn:xmpp:xbosh'{written}>{payload}</body>")
+        return self.sent[-1]
 
     async def post(self, payload: str = "", **attributes: str) -> httpx.Response:
         """Send the next request and wait for its answer."""
         return await self.front.post(self.body(payload, **attributes))
+
+    async def repeat(self, back: int = 0) -> httpx.Response:
+        """Send the last request again (XEP-0124 14.3), or the one that is *back* before it."""
+        return await self.front.post(self.sent[-1 - back])
 
     async def hold(self, payload: str = "", **attributes: str) -> "asyncio.Task[httpx.Response]":
         """Send the next request, and return once the gateway has got it."""

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from boshgate.bosh.session import Session
-from tests.backend.scripted import FEATURES
+from boshgate.listener import HttpProtocol
+from tests.backend.scripted import FEATURES, Peer
 from tests.web.conftest import MakeFront
 from tests.web.front import (
     BODY,
@@ -15,9 +16,11 @@ from tests.web.front import (
     DOMAIN,
     DOWN,
     EMPTY,
+    END,
     ITEM_NOT_FOUND,
     Chat,
     Front,
+    RawConnection,
     XmppServer,
     eventually,
     message,
@@ -184,24 +187,58 @@ async def test_a_client_that_sends_too_much_too_early_is_ended(
         silent.leave()
 
 
+async def test_a_client_that_does_not_authenticate_in_time_is_ended(
+    make_front: MakeFront, xmpp_server: XmppServer
+) -> None:  # S3
+    chat = Chat(await make_front(limits={"auth_timeout": 0.2}))
+    await chat.create()
+    held = await chat.hold("<a xmlns='b'/>")
+    assert (await held).text == terminal("policy-violation")
+    assert (await (await xmpp_server.accept()).hears(END)) == "<a xmlns='b'/>" + END
+
+
 # --- Slow readers ---------------------------------------------------------------------------------------
 
 
-async def test_a_slow_reader_gets_everything(make_front: MakeFront, xmpp_server: XmppServer) -> None:
-    chat = Chat(await make_front(limits={"max_pending_bytes": 8 << 20}))
+async def answer_a_slow_reader(chat: Chat, server: Peer) -> RawConnection:
+    """Two answers on one connection that is not read: the second cannot even begin."""
+    raw = await chat.front.raw(receive_buffer=1 << 16)
+    for number in range(2):
+        requests = chat.front.gateway.metrics.bosh.requests
+        await raw.send(post(chat.body()))
+        await eventually(lambda: chat.front.gateway.metrics.bosh.requests > requests)  # noqa: B023
+        await server.says(f"<message id='a{number}'><body>{'x' * 6_000_000}</body></message>")
+    await eventually(lambda: chat.front.gateway.metrics.bosh.to_clients == 3)
+    connections = [c for c in chat.front.server.server_state.connections if isinstance(c, HttpProtocol)]
+    (connection,) = (connection for connection in connections if connection.flow.write_paused)
+    assert not connection.cycle.response_started
+    return raw
+
+
+@pytest.fixture
+async def chatty(make_front: MakeFront, xmpp_server: XmppServer) -> Chat:
+    """A session whose server may send megabytes ahead."""
+    chat = Chat(await make_front(limits={"max_pending_bytes": 32 << 20}))
     await chat.create()
-    raw = await chat.front.raw(receive_buffer=4096)
-    requests = [post(chat.body()) for _ in range(2)]
-    await raw.send(*requests)
-    server = await xmpp_server.accept()
-    stanzas = [f"<message id='a{n}'><body>{'x' * 4_000_000}</body></message>" for n in range(2)]
-    for stanza in stanzas:
-        await server.says(stanza)
-    await asyncio.sleep(0.1)  # it does not read: the answers wait in the gateway
+    return chat
+
+
+async def test_a_slow_reader_gets_everything(chatty: Chat, xmpp_server: XmppServer) -> None:
+    raw = await answer_a_slow_reader(chatty, await xmpp_server.accept())
     for number in range(2):
         answer = await raw.answer()
         assert f"id='a{number}'" in answer.body
-        assert len(answer.body) > 4_000_000
+        assert len(answer.body) > 6_000_000
+
+
+async def test_a_slow_reader_that_hangs_up_gets_it_on_another_connection(
+    chatty: Chat, xmpp_server: XmppServer
+) -> None:
+    raw = await answer_a_slow_reader(chatty, await xmpp_server.accept())
+    raw.writer.transport.abort()
+    await eventually(lambda: not chatty.front.server.server_state.tasks)
+    for number in range(2):
+        assert f"id='a{number}'" in (await chatty.repeat(back=1 - number)).text
 
 
 async def test_a_server_is_not_read_while_its_client_is_away(
@@ -254,6 +291,17 @@ async def test_a_bug_in_the_core_ends_one_session_and_no_other(
     await servers[1].hears("id='m1'")
     assert await servers[0].hears_rest() == "</stream:stream>"
     assert front.metric("sessions_closed_total", transport="bosh", reason="internal-server-error") == 1
+
+
+async def test_a_bug_in_the_parser_is_no_bad_request(
+    front: Front, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:  # S26
+    def fail(*_args: object, **_named: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("boshgate.web.bosh.parse_body", fail)
+    assert (await front.post(CREATE)).text == terminal("internal-server-error")
+    assert "bug: a request ended in an exception" in log.text
 
 
 @pytest.mark.parametrize("step", ["receive_payloads", "stream_opened", "handle_timer", "exchange_lost"])

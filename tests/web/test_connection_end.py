@@ -82,6 +82,26 @@ async def test_the_server_closes(front: Front, conversation: tuple[Talk, Peer]) 
     assert front.metric("sessions_closed_total", transport="websocket", reason="server closed") == 1
 
 
+async def test_nothing_follows_our_close(front: Front, conversation: tuple[Talk, Peer]) -> None:  # WS32
+    talk, peer = conversation
+    await talk.says("<")
+    await talk.hears_error("not-well-formed")
+    await peer.hears(END)
+    await peer.says("<message/><message/>")
+    dropped = {"direction": "to_client", "reason": "after close"}
+    await eventually(lambda: front.metric("elements_dropped_total", **dropped) == 2)
+    assert await talk.leaves() == 1000
+
+
+async def test_a_client_that_does_not_authenticate_in_time_is_ended(
+    make_front: MakeFront, xmpp_server: XmppServer
+) -> None:  # WS29, S3
+    talk, peer = await open_websocket(await make_front(limits={"auth_timeout": 0.2}), xmpp_server)
+    await talk.hears_error("connection-timeout")
+    assert await talk.leaves() == 1000
+    assert await peer.hears_rest() == END
+
+
 async def test_a_stream_error_of_the_server_is_one_message(conversation: tuple[Talk, Peer]) -> None:  # WS13
     talk, peer = conversation
     conflict = "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
