@@ -306,6 +306,23 @@ def test_what_the_server_parses_is_what_the_client_wrote(written: list[str], ext
     assert [meant(in_stream(payload.data.decode())) for payload in found] == [meant(child) for child in tree]
 
 
+FRAGMENTS = [
+    f"<body rid='1' {HB}>", "</body>", f"<message {JC}>", "</message>", "<message>", "<x:y/>", "<![CDATA[", "]]>",
+    "&amp;", "&#10;", "&x;", "<!--", "-->", "<?a?>", "<!DOCTYPE a>", " ", "\n", "text", "'", '"', "<", ">", "/>",
+    "\0", "\ufeff", "\U0001f600", " xmlns=''", " xmlns:x='urn:x'", "<?xml version='1.0'?>", "</b:body>",
+    f"<b:body rid='1' xmlns:b='{HTTPBIND}'>",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join) | st.binary(max_size=40))
+def test_any_bytes_are_a_request_or_a_refusal(data: str | bytes) -> None:  # S26
+    try:
+        refused = parse(data).rid != 1
+    except BindingError as error:
+        refused = error.condition not in ("bad-request", "policy-violation")
+    assert not refused
+
+
 # Responses
 
 

@@ -1,11 +1,14 @@
 """The hard corners that the session alone decides, each as one dialogue (requests=2, hold=1, wait=60)."""
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 
-from boshgate.bosh.events import CloseStream, RestartStream
+from boshgate.bosh.body import parse_body
+from boshgate.bosh.events import CloseStream, OpenStream, RestartStream, SendPayloads
 from boshgate.errors import BindingError
+from boshgate.namespaces import CLIENT, COMPRESS, HTTPBIND, STREAMS, TLS
 from tests.bosh.chat import EMPTY, FEATURES, POLICY, STREAM_ERROR, SUCCESS, Chat, message, request
 
 
@@ -222,6 +225,37 @@ def test_hc14_fatal_request_with_others_open(chat: Chat) -> None:
     assert chat.stanzas == []
 
 
+def test_hc16_namespaces_from_client_to_server(chat: Chat) -> None:
+    stanza = "<message to='a@b'><body>hi</body><x:e a='1&#10;2'/></message>"
+    wrapper = f"<body rid='101' sid='SID' xmlns='{HTTPBIND}' xmlns:x='urn:x'>{stanza}</body>"
+    body = parse_body(wrapper.encode(), max_payloads=1)
+    chat.session.receive_request("exchange", body, chat.now)
+    sent = chat.session.next_event()
+    assert isinstance(sent, SendPayloads)
+    stream = f"<stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}'>%s</stream:stream>"
+    tree = ElementTree.fromstring(stream % sent.payloads[0].data.decode())[0]
+    assert [element.tag for element in tree.iter()] == [
+        f"{{{CLIENT}}}message", f"{{{CLIENT}}}body", "{urn:x}e",
+    ]  # fmt: skip
+    assert tree[1].get("a") == "1\n2"
+
+
+def test_hc16_namespaces_from_server_to_client(chat: Chat) -> None:
+    answer = chat.post()
+    stanza = f"<message xmlns='{CLIENT}' xmlns:y='urn:y'><body>hi</body><y:e/></message>"
+    chat.server(stanza)
+    assert [element.tag for element in answer.tree[0].iter()] == [
+        f"{{{CLIENT}}}message", f"{{{CLIENT}}}body", "{urn:y}e",
+    ]  # fmt: skip
+
+
+def test_hc18_no_usable_stream_is_remote_connection_failed() -> None:
+    chat = Chat()
+    chat.server_closes("remote-connection-failed")
+    assert chat.creation.end == ("terminate", "remote-connection-failed")
+    assert chat.stanzas == []
+
+
 def test_hc19_sasl1_restart(chat: Chat) -> None:
     answer = chat.post("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
     chat.server(SUCCESS)
@@ -272,3 +306,38 @@ def test_hc24_hostile_rids(rid: str) -> None:
     with pytest.raises(BindingError) as refused:
         request(rid)
     assert refused.value.condition == "bad-request"
+
+
+def test_hc24_content_cannot_split_the_response() -> None:
+    with pytest.raises(BindingError) as refused:
+        Chat(content="text/html&#13;&#10;X: y")
+    assert refused.value.condition == "bad-request"
+
+
+def test_hc24_route_is_never_followed() -> None:
+    chat = Chat(route="xmpp:127.0.0.1:22")
+    assert chat.streams == [OpenStream("STREAM", "example.com", None, None)]
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        f"<!DOCTYPE b [<!ENTITY a 'aa'><!ENTITY b '&a;&a;'>]><body rid='1' xmlns='{HTTPBIND}'>&b;</body>",
+        f"<!DOCTYPE b SYSTEM 'file:///etc/passwd'><body rid='1' xmlns='{HTTPBIND}'/>",
+        f"<body rid='1' xmlns='{HTTPBIND}'><!-- --></body>",
+        f"<body rid='1' xmlns='{HTTPBIND}'><?a b?></body>",
+    ],
+)
+def test_hc24_restricted_xml(xml: str) -> None:
+    with pytest.raises(BindingError) as refused:
+        parse_body(xml.encode(), max_payloads=1)
+    assert refused.value.condition == "bad-request"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [f"<starttls xmlns='{TLS}'/>", f"<compress xmlns='{COMPRESS}'/>", STREAM_ERROR],
+)
+def test_hc24_what_no_server_may_get(chat: Chat, payload: str) -> None:
+    chat.post(payload)
+    assert chat.stanzas == []
