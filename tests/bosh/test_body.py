@@ -307,10 +307,10 @@ def test_what_the_server_parses_is_what_the_client_wrote(written: list[str], ext
 
 
 FRAGMENTS = [
-    f"<body rid='1' {HB}>", "</body>", f"<message {JC}>", "</message>", "<message>", "<x:y/>", "<![CDATA[", "]]>",
-    "&amp;", "&#10;", "&x;", "<!--", "-->", "<?a?>", "<!DOCTYPE a>", " ", "\n", "text", "'", '"', "<", ">", "/>",
-    "\0", "\ufeff", "\U0001f600", " xmlns=''", " xmlns:x='urn:x'", "<?xml version='1.0'?>", "</b:body>",
-    f"<b:body rid='1' xmlns:b='{HTTPBIND}'>",
+    f"<body rid='1' {HB}>", "</body>", f"<message {JC}>", "</message>", "<message>", "<x:y/>", "<![CDATA[",
+    "]]>", "&amp;", "&#10;", "&x;", "<!--", "-->", "<?a?>", "<!DOCTYPE a>", " ", "\n", "text", "'", '"', "<",
+    ">", "/>", "\0", "\ufeff", "\U0001f600", " xmlns=''", " xmlns:x='urn:x'", "<?xml version='1.0'?>",
+    "</b:body>", f"<b:body rid='1' xmlns:b='{HTTPBIND}'>",
 ]  # fmt: skip
 
 
