@@ -214,9 +214,7 @@ async def test_a_lost_gateway_is_told_and_tried_again(
 
 async def test_a_link_logs_a_demo_user_in(doomed_demo: Demo, open_page: OpenPage) -> None:
     page = await open_page()
-    await page.goto(
-        f"{doomed_demo.url}/#as=bob&via=bosh"
-    )  # where nobody else is online, as a page before was
+    await page.goto(f"{doomed_demo.url}/#as=bob&via=bosh")  # a demo where nobody else is online
     await expect(page.get_by_test_id("me")).to_have_text("bob")
     await expect(page.get_by_test_id("transport-badge")).to_have_text("BOSH")
     await open_chat(page, "alice")
