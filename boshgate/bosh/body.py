@@ -123,9 +123,10 @@ def parse_body(data: bytes, *, max_payloads: int) -> Body:
         raise BindingError(Condition.POLICY_VIOLATION, f"more than {max_payloads} payloads")
     rid = attributes.get("rid", "")
     # 14.1: a positive integer; written in the digits of XML Schema, nothing else.
-    if not (rid.isascii() and rid.isdigit() and len(rid) <= 16 and 0 < int(rid) <= RID_MAX):
+    number = int(rid) if rid.isascii() and rid.isdigit() and len(rid) <= 16 else 0
+    if not 0 < number <= RID_MAX:
         raise BindingError(Condition.BAD_REQUEST, "no valid rid")
-    return Body(int(rid), attributes, payloads, sha256(data).digest())
+    return Body(number, attributes, payloads, sha256(data).digest())
 
 
 def _take_apart(data: bytes) -> tuple[dict[str, str], tuple[Element, ...]]:
@@ -282,7 +283,7 @@ def serialise_body(attributes: Mapping[str, str], payloads: Sequence[Element]) -
     if payloads and payloads[-1].name.startswith(_STREAM_PREFIX):
         parts.append(f" xmlns:stream='{STREAMS}'".encode())
     if not payloads:
-        return b"".join((*parts, b"/>"))
+        return b"".join([*parts, b"/>"])
     return b"".join([*parts, b">", *[payload.data for payload in payloads], b"</body>"])
 
 
