@@ -110,6 +110,12 @@ class Peer:
         except OSError:
             self._failed = True
             raise
+        except AttributeError as exc:
+            # Python 3.11.2: where the client has gone, there is no transport, and no error that says so.
+            if self._writer.transport is not None:
+                raise
+            self._failed = True
+            raise ConnectionResetError("the client has gone") from exc
 
     async def negotiates(self, context: ssl.SSLContext | None = None, features: str = FEATURES) -> str:
         """Bring a stream up to its features, by STARTTLS if there is a *context*; returns the last header."""
@@ -152,7 +158,8 @@ class Peer:
 
     async def leaves(self) -> None:
         """Close what the script left open."""
-        self._writer.close()
+        if self._writer.transport is not None:
+            self._writer.close()
         if self._failed:
             return  # after a failed handshake the stream never hears that it is closed
         with suppress(OSError):  # the script has seen to what matters
