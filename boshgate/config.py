@@ -9,7 +9,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import tomli_w
 from annotated_types import Ge, Le
@@ -104,6 +104,25 @@ def parse_backend(value: object) -> object:
 Backend = Annotated[BackendAddress, BeforeValidator(parse_backend)]
 
 
+def _parse_http_url(value: str) -> SplitResult:
+    """Split an ``http(s)`` URL; raises ValueError for any other, and for one with a password in it."""
+    url = urlsplit(value)
+    if "@" in url.netloc:
+        raise ValueError("a URL with a user name or a password (accepted: http[s]://HOST[:PORT][/PATH])")
+    well_written = value.isprintable() and not set(value) & set(' <>"\\')
+    if url.scheme not in {"http", "https"} or not url.hostname or url.fragment or not well_written:
+        raise ValueError(f"{value!r} is not an http:// or https:// URL")
+    if ":" not in url.hostname:
+        to_ascii(url.hostname)
+    _ = url.port  # raises ValueError if it is none
+    return url
+
+
+def is_url(location: str) -> bool:
+    """Whether *location* is a URL of any kind, and not the path of a file."""
+    return "://" in location
+
+
 class ServerTable(Table):
     """``[server]``: the public listener."""
 
@@ -112,7 +131,11 @@ class ServerTable(Table):
     port: Port = 5280
     """TCP port of the public listener (XEP-0124 section 20); 0 lets the system pick one."""
     public_url: str | None = None
-    """The origin under which browsers reach this gateway, e.g. ``https://chat.example.org``."""
+    """The origin under which browsers reach this gateway, e.g. ``https://chat.example.org``.
+
+    Discovery (host-meta) leads clients to it, and is switched off without it."""
+    allow_clear_text_discovery: bool = False
+    """For tests only: serve host-meta without TLS, and with ``http`` and ``ws`` addresses (not XEP-0156)."""
     trusted_proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
     """Networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed."""
     allowed_origins: tuple[str, ...] = ("*",)
@@ -123,9 +146,8 @@ class ServerTable(Table):
     def _is_origin(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        url = urlsplit(value)
-        if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment:
-            raise ValueError(f"{value!r} is not an http:// or https:// URL")
+        if _parse_http_url(value).query:
+            raise ValueError(f"{value!r} has a query (accepted: https://HOST[:PORT])")
         return value.rstrip("/")
 
     @field_validator("allowed_origins")
@@ -221,6 +243,9 @@ class Domain(Table):
     ca_file: Path | None = None
     """PEM file with the authorities that sign the servers' certificates; absent: the system's."""
 
+    host_meta_upstream: str | None = None
+    """The domain's other host-meta document, to be merged with ours: ``http(s)`` URL or file, XRD or JRD."""
+
     @field_validator("name")
     @classmethod
     def _fold(cls, value: str) -> str:
@@ -231,6 +256,15 @@ class Domain(Table):
     def _is_readable(cls, value: Path | None) -> Path | None:
         if value is not None and not os.access(value, os.R_OK):
             raise ValueError(f"{str(value)!r} cannot be read")
+        return value
+
+    @field_validator("host_meta_upstream")
+    @classmethod
+    def _is_a_location(cls, value: str | None) -> str | None:
+        if value is not None and is_url(value):
+            _parse_http_url(value)
+        elif value is not None and not os.access(value, os.R_OK):
+            raise ValueError(f"{value!r} cannot be read (accepted: a file, or an http[s]:// URL)")
         return value
 
 

@@ -6,6 +6,7 @@
     ├── ConfigError               a configuration key is wrong; nothing was started
     ├── XmlError                  somebody's XML is not acceptable (RFC 6120 4.9.3, 11.1, 11.3)
     ├── BindingError              a BOSH request cannot be served (XEP-0124 17.2)
+    ├── UpstreamError             a domain's other host-meta document cannot be had or used (RFC 6415)
     └── BackendError              the stream to the XMPP server cannot be had, or was lost
         ├── ConnectFailed         no connection, no TLS, no usable stream (before it was ready)
         ├── ConnectionLost        the TCP connection ended without ``</stream:stream>``
@@ -50,6 +51,10 @@ class BindingError(BoshgateError):
         super().__init__(f"{condition}: {text}" if text else condition)
         self.condition = condition
         self.text = text
+
+
+class UpstreamError(BoshgateError):
+    """The host-meta document into which ours is merged cannot be had, or is none; clients get ours alone."""
 
 
 class BackendError(BoshgateError):

@@ -49,3 +49,9 @@ SM2: Final = "urn:xmpp:sm:2"
 
 XML: Final = "http://www.w3.org/XML/1998/namespace"
 """Namespaces in XML 1.0: the ``xml`` prefix, here for ``xml:lang``."""
+
+XRD: Final = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
+"""XRD 1.0, the format of host-meta (RFC 6415 section 3)."""
+
+XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+"""XML Schema: ``xsi:nil`` on a property without value (RFC 6415 appendix A)."""

@@ -161,3 +161,34 @@ def test_lists_in_the_environment_are_json(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("BOSHGATE_DOMAINS", "a.example")
     with pytest.raises(ConfigError, match=r"environment: .*domains.* \(accepted: JSON"):
         load()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ftp://example.org",
+        "https://",
+        "https://user:secret@example.org",
+        "https://exa mple.org",
+        "https://example.org\\u0007",
+        "https://example.org:x",
+        "https://example.org:70000",
+        "https://[::1",
+        "https://example.org/?query",
+        "https://example.org/#fragment",
+    ],
+)
+def test_a_public_url_is_one_that_can_be_told_to_everybody(tmp_path: Path, value: str) -> None:
+    (problem,) = problems(tmp_path, f'[server]\npublic_url = "{value}"\n')
+    assert problem.startswith("server.public_url: ")
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    "value", ["/missing/host-meta", "ftp://example.org/", "https://u:secret@h/", "http://"]
+)
+def test_a_host_meta_upstream_is_a_url_or_a_file(tmp_path: Path, value: str) -> None:
+    domain = f"[[domains]]\nname = 'a.example'\nbackends = ['tcp://h:1']\nhost_meta_upstream = '{value}'\n"
+    (problem,) = problems(tmp_path, domain)
+    assert problem.startswith("domains.0.host_meta_upstream: ")
+    assert "secret" not in problem

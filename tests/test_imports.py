@@ -41,14 +41,14 @@ OUTSIDE_ONLY_IN = {
     "starlette": {"web"},
     "uvicorn": {"server", "listener"},
     "uvloop": {"cli"},
-    "httpx": set(),
+    "httpx": {"web"},
     "typer": {"cli"},
     "prometheus_client": {"metrics"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
-    "ssl": {"backend"},
+    "ssl": {"backend", "web"},
     "xml": {"xmpp", "demo"},
-    "lxml": {"xmpp"},
+    "lxml": {"web"},
 }
 """Libraries that have one place."""
 

@@ -17,6 +17,8 @@ from boshgate.sessions.store import Sessions
 from boshgate.web.bosh import BoshEndpoint
 from boshgate.web.cors import Origins
 from boshgate.web.health import admin_app
+from boshgate.web.hostmeta import PATHS as HOST_META_PATHS
+from boshgate.web.hostmeta import HostMeta
 from boshgate.web.page import page_app
 from boshgate.web.websocket import WebSocketEndpoint
 
@@ -36,13 +38,20 @@ class Gateway:
         self.sessions = Sessions(config, self.backends, self.admission, self.metrics)
         self.bosh = BoshEndpoint(config, self.sessions, origins, self.metrics)
         self.websocket = WebSocketEndpoint(config, self.backends, origins, self.admission, self.metrics)
+        self.host_meta = HostMeta(config)
         self.page: ASGIApp = page_app(config, demo)
         self.admin: ASGIApp = admin_app(self.backends, self.admission, self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
         if scope["type"] == "http":
-            endpoint = self.bosh if scope["path"] == self.config.bosh.path else self.page
+            endpoint: ASGIApp
+            if scope["path"] == self.config.bosh.path:
+                endpoint = self.bosh
+            elif scope["path"] in HOST_META_PATHS:
+                endpoint = self.host_meta
+            else:
+                endpoint = self.page
             await endpoint(scope, receive, send)
         elif scope["type"] == "websocket":
             if scope["path"] == self.config.websocket.path:
@@ -61,6 +70,7 @@ class Gateway:
         self.admission.draining = True
         self.websocket.shut_down()
         self.sessions.terminate_all("system-shutdown")
+        await self.host_meta.close()
         try:
             async with asyncio.timeout(self.config.limits.close_timeout):
                 await self.backends.closed()

@@ -6,11 +6,13 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.support.certificates import CertificateFiles
 from tests.support.ports import free_port
 from tests.support.process import Child, accepts
 from tests.support.requirements import find_program
 
 SNIPPET = Path(__file__).parent.parent / "integration" / "nginx-boshgate.conf"
+DISCOVERY = SNIPPET.with_name("nginx-discovery.conf")
 
 _AROUND = """
 {user}
@@ -33,6 +35,8 @@ http {{
 
 class Nginx:
     """A proxy on a loopback port for the gateway at *target*, e.g. ``http://127.0.0.1:5280``."""
+
+    _snippet = SNIPPET
 
     def __init__(self, directory: Path, target: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -67,12 +71,44 @@ class Nginx:
 
     def _configuration(self) -> str:
         """Put the snippet where it belongs, with the ports of this run in place of its own."""
-        snippet = SNIPPET.read_text()
-        for written, wanted in (
-            ("server 127.0.0.1:5280;", f"server {self._target};"),
-            ("listen 80;", f"listen 127.0.0.1:{self.port};"),
-        ):
-            assert snippet.count(written) == 1, f"{SNIPPET.name} has no single {written!r}"
+        snippet = self._snippet.read_text()
+        for written, wanted in self._replacements().items():
+            assert snippet.count(written) == 1, f"{self._snippet.name} has no single {written!r}"
             snippet = snippet.replace(written, wanted)
         user = "user root;" if os.geteuid() == 0 else ""  # its files are in a directory of our own
         return _AROUND.format(directory=self.directory, snippet=snippet, user=user)
+
+    def _replacements(self) -> dict[str, str]:
+        return {
+            "server 127.0.0.1:5280;": f"server {self._target};",
+            "listen 80;": f"listen 127.0.0.1:{self.port};",
+        }
+
+
+class DiscoveryNginx(Nginx):
+    """nginx with TLS at an XMPP domain's own origin, and before another application at *application_port*."""
+
+    _snippet = DISCOVERY
+
+    def __init__(
+        self,
+        directory: Path,
+        target: str,
+        certificate: CertificateFiles,
+        upstream_port: int,
+        application_port: int,
+    ) -> None:
+        super().__init__(directory, target)
+        self._certificate = certificate
+        self._upstream_port = upstream_port
+        self._application_port = application_port
+
+    def _replacements(self) -> dict[str, str]:
+        return {
+            "http://127.0.0.1:5280;": f"http://{self._target};",
+            "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",
+            "listen 127.0.0.1:8081;": f"listen 127.0.0.1:{self._upstream_port};",
+            "http://127.0.0.1:3000;": f"http://127.0.0.1:{self._application_port};",
+            "/etc/ssl/example.org.crt": str(self._certificate.chain),
+            "/etc/ssl/example.org.key": str(self._certificate.key),
+        }

@@ -10,6 +10,7 @@ from boshgate.config import AdminTable, BoshTable, Domain, LimitsTable, ServerTa
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
 NGINX = ROOT / "tests" / "integration" / "nginx-boshgate.conf"
+DISCOVERY = NGINX.with_name("nginx-discovery.conf")
 
 TABLES: dict[str, type[Table]] = {
     "[server]": ServerTable,
@@ -40,17 +41,20 @@ def _written(value: Any) -> str:
         return ""
     if isinstance(value, tuple):
         return ", ".join(f"`{item}`" for item in value)
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"  # as TOML has it
     return f"`{value}`"
 
 
-def nginx() -> str:
-    """The configuration for nginx that the tests run behind."""
-    return f"```nginx\n{NGINX.read_text().rstrip()}\n```"
+def nginx(file: Path) -> str:
+    """A configuration for nginx that the tests run behind."""
+    return f"```nginx\n{file.read_text().rstrip()}\n```"
 
 
 def rendered(text: str) -> str:
     """README's *text* with the made parts between their markers brought up to date."""
-    for name, part in {"configuration": configuration(), "nginx": nginx()}.items():
+    parts = {"configuration": configuration(), "nginx": nginx(NGINX), "discovery": nginx(DISCOVERY)}
+    for name, part in parts.items():
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         assert pattern.search(text), f"README.md has no {begin}"
