@@ -1,9 +1,12 @@
 """The web server of a domain's other host-meta document: it answers what the test says, byte by byte."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+
+from tests.support.certificates import CertificateFiles
 
 Answer = bytes | Callable[[str], Awaitable[bytes]]
 """Bytes, or what makes them of the head of the request."""
@@ -43,12 +46,13 @@ class OtherWeb:
 
     port: int
     host: str = "127.0.0.1"
+    scheme: str = "http"
     answer: Answer = field(default_factory=lambda: http(XRD))
     heads: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}/host-meta?token=secret"
+        return f"{self.scheme}://{self.host}:{self.port}/host-meta?token=secret"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
@@ -60,8 +64,10 @@ class OtherWeb:
 
 
 @asynccontextmanager
-async def other_web(host: str = "127.0.0.1") -> AsyncIterator[OtherWeb]:
-    """Serve on a loopback port."""
+async def other_web(
+    host: str = "127.0.0.1", certificate: CertificateFiles | None = None
+) -> AsyncIterator[OtherWeb]:
+    """Serve on a loopback port; with TLS if there is a *certificate*."""
     tasks: set[asyncio.Task[None]] = set()
     web = OtherWeb(0, f"[{host}]" if ":" in host else host)
 
@@ -73,7 +79,12 @@ async def other_web(host: str = "127.0.0.1") -> AsyncIterator[OtherWeb]:
             await web.serve(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(connected, host, 0)
+    context = None
+    if certificate is not None:
+        web.scheme = "https"
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate.chain, certificate.key)
+    server = await asyncio.start_server(connected, host, 0, ssl=context)
     web.port = server.sockets[0].getsockname()[1]
     try:
         yield web

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from boshgate.web import upstream as module
-from boshgate.web.upstream import LIFETIME, MAX_BYTES, RETRY, Upstream, read
+from boshgate.web.upstream import LIFETIME, MAX_BYTES, MAX_REDIRECTS, RETRY, Upstream, read
+from tests.support.certificates import Authority
 from tests.web.front import eventually
 from tests.web.otherweb import XRD, XRD_NS, Answer, OtherWeb, http, other_web, redirect
 
@@ -213,6 +214,37 @@ async def test_a_redirect_is_followed(upstream: Upstream, web: OtherWeb) -> None
 
     web.answer = moved
     assert await upstream.document() == WHOLE
+
+
+async def test_not_for_ever(upstream: Upstream, web: OtherWeb) -> None:
+    web.answer = redirect("/again")
+    await upstream.document()
+    assert len(web.heads) == 1 + MAX_REDIRECTS
+
+
+async def test_https(
+    clock: Clock, authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with other_web(certificate=authority.issue("127.0.0.1", file_name="upstream")) as web:
+        assert (await Upstream("example.org", web.url, clock=clock).document()).links == ()
+        assert "CERTIFICATE_VERIFY_FAILED" in warnings(caplog)[0]
+        assert not web.heads
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+        assert await Upstream("example.org", web.url, clock=clock).document() == WHOLE
+
+
+async def test_https_is_not_left_by_a_redirect(
+    web: OtherWeb,
+    clock: Clock,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+    async with other_web(certificate=authority.issue("127.0.0.1", file_name="upstream")) as secure:
+        secure.answer = redirect(web.url)
+        assert (await Upstream("example.org", secure.url, clock=clock).document()).links == ()
+    assert "redirected from https to http" in warnings(caplog)[0]
 
 
 async def test_an_ipv6_address(clock: Clock) -> None:
