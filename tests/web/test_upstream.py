@@ -57,7 +57,9 @@ async def idle(upstream: Upstream) -> None:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    """Ours: asyncio's debug mode has its own, on a machine that is busy."""
+    ours = [record for record in caplog.records if record.name.startswith("boshgate.")]
+    return [record.message for record in ours if record.levelno >= logging.WARNING]
 
 
 async def test_it_is_fetched_once_for_all_and_kept(upstream: Upstream, web: OtherWeb, clock: Clock) -> None:
@@ -169,7 +171,7 @@ async def test_the_last_document_is_used_while_there_is_no_other(
     clock.now += RETRY
     await upstream.document()
     await eventually(lambda: not upstream.failing)
-    assert caplog.messages[-1] == "the host-meta upstream of example.org can be used again"
+    assert "the host-meta upstream of example.org can be used again" in caplog.messages
     web.answer = http(b"")
     clock.now += LIFETIME
     await upstream.document()
