@@ -12,11 +12,12 @@ from boshgate.bosh.body import EMPTY, RECOVERABLE_ERROR, Body, serialise_body, t
 from boshgate.bosh.conditions import Condition
 from boshgate.bosh.creation import creation_attributes, grant_pause, grant_session
 from boshgate.bosh.events import Event, Exchange, Respond, SessionTerminated
+from boshgate.bosh.keys import begin_keys
 from boshgate.bosh.outbox import SASL_SUCCESS, STREAM_ERROR, Outbox
 from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.replies import Replies, Reply
 from boshgate.bosh.states import SessionState, StreamState
-from boshgate.bosh.streams import LOCAL, Local, Screened, Stream, screen
+from boshgate.bosh.streams import Local, Stream
 from boshgate.bosh.window import Arrival, Request, Window
 from boshgate.errors import BindingError
 from boshgate.xmpp.xml import Element
@@ -29,9 +30,9 @@ class Session:
     """
 
     __slots__ = (
-        "_announce", "_condition", "_deadline", "_events", "_hold_limit", "_idle_since", "_outbox", "_pause",
-        "_reason", "_replies", "_stream", "_window", "content", "discarded", "grant", "policy", "sid",
-        "state", "undelivered",
+        "_announce", "_condition", "_deadline", "_events", "_hold_limit", "_idle_since", "_keys", "_outbox",
+        "_pause", "_reason", "_replies", "_stream", "_window", "content", "discarded", "grant", "policy",
+        "sid", "state", "undelivered",
     )  # fmt: skip
 
     # 7: initiating a session
@@ -52,6 +53,7 @@ class Session:
         self._hold_limit = 0 if grant.polling else grant.hold  # 12
         self._replies = Replies(grant.requests)
         self._outbox = Outbox(policy.max_response_bytes)
+        self._keys = begin_keys(request)
         self._announce: dict[str, str] | None = creation_attributes(sid, grant, policy)
         self._condition: str | None = None
         self._reason = ""
@@ -113,10 +115,12 @@ class Session:
         assert body is not None, "a request is processed once"
         self._window.hold(request)
         self._pause = None  # 10: back to normal with the next request
-        if self.state is not SessionState.OPEN:
-            self.discarded += len(body.payloads)  # 13, 17.2: the stream is over
-            return
         try:
+            if self._keys is not None:
+                self._keys.check(body)  # 15.4
+            if self.state is not SessionState.OPEN:
+                self.discarded += len(body.payloads)  # 13, 17.2: the stream is over
+                return
             pause = grant_pause(body, self.policy)
             if body.is_terminate:
                 self._receive_terminate(body.payloads, now)
@@ -132,16 +136,9 @@ class Session:
 
     def _forward(self, payloads: tuple[Element, ...], now: int) -> None:
         """8: to the server as soon as possible, apart from what no server may get (XEP-0206 2, 4)."""
-        for payload in payloads:
-            if payload.name in LOCAL:
-                return self._forward_screened(screen(payloads), now)
-        self._stream.send(payloads)
-        return None
-
-    def _forward_screened(self, screened: Screened, now: int) -> None:
+        if (screened := self._stream.forward(payloads)) is None:
+            return
         self.discarded += screened.discarded
-        if screened.forwarded:
-            self._stream.send(screened.forwarded)
         for answer in screened.answers:
             self._outbox.append(answer)
         if screened.ends is Local.TERMINATE:

@@ -57,9 +57,20 @@ class Stream:
         to, from_, lang = body.to or grant.to, body.from_ or grant.from_, body.lang or grant.lang
         self._events.append(RestartStream(self.name, to, from_, lang))
 
-    def send(self, payloads: tuple[Element, ...]) -> None:
-        """Forward *payloads* (8)."""
-        self._events.append(SendPayloads(self.name, payloads))
+    def forward(self, payloads: tuple[Element, ...]) -> "Screened | None":
+        """Send *payloads* (8); return what became of them if there are some that no server may get.
+
+        Raises BindingError bad-request for what no client may send.
+        """
+        screened = None
+        for payload in payloads:
+            if payload.name in LOCAL:
+                screened = screen(payloads)
+                payloads = screened.forwarded
+                break
+        if payloads:
+            self._events.append(SendPayloads(self.name, payloads))
+        return screened
 
     def throttle(self, *, on: bool) -> None:
         """Stop reading from the server, or go on."""

@@ -20,13 +20,16 @@ from boshgate.bosh.events import (
 )
 from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.session import Session
-from tests.bosh.wire import FIRST_RID, ID, ITEM_NOT_FOUND, RESTART, Asked, Http, end_of, ids, payload
+from tests.bosh.wire import FIRST_RID, ID, ITEM_NOT_FOUND, RESTART, Asked, Http, end_of, ids, key, payload
 
 
 class Model:
     """Client, network, server, clock. Every method that moves something ends in `settle`, which checks."""
 
-    def __init__(self, session_class: type[Session], policy: SessionPolicy, wait: int, hold: int) -> None:
+    def __init__(
+        self, session_class: type[Session], policy: SessionPolicy, wait: int, hold: int, *, keys: bool = False
+    ) -> None:
+        self.keys = keys
         self.policy = policy
         self.now = 5_000_000
         self.sent: list[str] = []  # by the server
@@ -54,6 +57,7 @@ class Model:
         self.next_answer = FIRST_RID
         self.counter = 0
         attributes = {"to": "example.com", "ver": "1.11", "wait": str(wait), "hold": str(hold)}
+        attributes |= self.keys_of(FIRST_RID)
         creation = Asked(FIRST_RID, Body(FIRST_RID, attributes))
         self.asked = {FIRST_RID: creation}
         http = self._arrive(creation)
@@ -107,6 +111,7 @@ class Model:
         elif kind == "restart":
             attributes[RESTART] = "true"
             self.restarting = True
+        attributes |= self.keys_of(rid)
         payloads = []
         for _ in range(count):
             self.counter += 1
@@ -114,6 +119,14 @@ class Model:
         asked = Asked(rid, Body(rid, attributes, tuple(payloads), b"digest-%d" % rid), kind)
         self.asked[rid] = asked
         asked.exchanges.append(Http(asked))
+
+    def keys_of(self, rid: int) -> dict[str, str]:
+        """15: the key that *rid* needs, and every third time a new sequence."""
+        if not self.keys or rid < FIRST_RID:
+            return {}
+        sequence, used = divmod(rid - FIRST_RID - 1, 3)
+        keys = {"key": key(sequence, 3 - used)} if rid > FIRST_RID else {}
+        return keys | ({"newkey": key(sequence + 1, 4)} if used == 2 else {})
 
     def ask_again(self, index: int) -> None:
         """The client sends an exact copy of one of its broken requests (14.3)."""

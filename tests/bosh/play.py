@@ -18,7 +18,7 @@ COMMON = (
     + ["time 1", "time 999", "time 1000", "time 1001", "time 3000", "pause 2", "pause 11"] * 2 + ["due"] * 6
 )  # fmt: skip
 ENDS = ["silence", "shutdown", "error", "closed", "remote-connection-failed"]
-OFFENCES = ["above", "below", "altered", "pause", "restart", "forbidden"]
+OFFENCES = ["above", "below", "altered", "pause", "restart", "forbidden", "key"]
 RARE = (
     ["pause 12", "terminate", "terminate"]
     + [f"end {how}" for how in ENDS]
@@ -61,11 +61,12 @@ class Setting(NamedTuple):
     response: int
     reply: int
     slow: bool
+    keys: bool
 
 
 WAITS, HOLDS = (6, 6, 6, 3, 0), (1, 1, 1, 2, 2, 0)
 PENDING, RESPONSE = (10_000, 400, 100), (10_000, 200, 1)
-REPLY, SLOW = (0, 0, 999), (False, False, True)
+REPLY, SLOW, KEYS = (0, 0, 999), (False, False, True), (False, True)
 
 
 class Play:
@@ -86,7 +87,9 @@ class Play:
 
     def begin(self) -> None:
         """Create a session."""
-        self.model = Model(self.session_class, self.policy, self.setting.wait, self.setting.hold)
+        self.model = Model(
+            self.session_class, self.policy, self.setting.wait, self.setting.hold, keys=self.setting.keys
+        )
         if not self.setting.slow:
             self.server_does(("features",), all_arrives=True)
 
@@ -261,10 +264,15 @@ class Play:
             attributes = {RESTART: "1"}
         elif fault == "forbidden":
             payloads += (Element("{urn:ietf:params:xml:ns:xmpp-framing}open", b""),)
+        elif fault == "key" and model.keys:
+            attributes = {"key": "0" * 40}
+            condition = "item-not-found"
         else:
             altered = fault == "altered" and model.last > FIRST_RID
             rid = model.last if altered else 1 if fault == "below" else model.last + model.requests + 1
             condition = "item-not-found"
+        if fault != "key":
+            attributes |= model.keys_of(rid)
         return Body(rid, attributes, payloads, b"other"), condition
 
     # The end of the play

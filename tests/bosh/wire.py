@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha1
 
 from boshgate.bosh.body import Body, terminal_body
 from boshgate.namespaces import CLIENT, SASL, STREAMS, XBOSH
@@ -20,6 +22,13 @@ KINDS = {
 }
 ID = re.compile(rb"<([a-z:]+) id='([^']+)'")
 _TYPE = re.compile(rb"^<body [^>]*? type='([a-z]+)'(?: condition='([a-z-]+)')?")
+
+
+@cache
+def key(sequence: int, number: int) -> str:
+    """K(*number*) of a key sequence (15.3)."""
+    seed = f"seed {sequence}" if number == 1 else key(sequence, number - 1)
+    return sha1(seed.encode()).hexdigest()
 
 
 def payload(kind: str, id_: str) -> Element:
