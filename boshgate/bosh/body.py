@@ -250,18 +250,18 @@ def _in_client_namespace(element: Element) -> Element:
     return Element(f"{{{CLIENT}}}{local}", data)
 
 
-_HEAD: Final = f"<body xmlns='{HTTPBIND}'".encode()
-_PAYLOADS: Final = _HEAD + b">"
+HEAD: Final = f"<body xmlns='{HTTPBIND}'".encode()
+_PAYLOADS: Final = HEAD + b">"
 _XBOSH_PREFIX: Final = f"{{{XBOSH}}}"
 _STREAM_PREFIX: Final = f"{{{STREAMS}}}"
 
-EMPTY: Final = _HEAD + b"/>"
+EMPTY: Final = HEAD + b"/>"
 """Section 8, example 5: nothing to say."""
 
-TERMINATE: Final = _HEAD + b" type='terminate'/>"
+TERMINATE: Final = HEAD + b" type='terminate'/>"
 """Section 13, example 16."""
 
-RECOVERABLE_ERROR: Final = _HEAD + b" type='error'/>"
+RECOVERABLE_ERROR: Final = HEAD + b" type='error'/>"
 """Section 17.3, example 35."""
 
 
@@ -269,7 +269,7 @@ def serialise_body(attributes: Mapping[str, str], payloads: Sequence[Element]) -
     """Return the response with *attributes*, by expanded name, and *payloads*."""
     if not attributes and payloads and not payloads[-1].name.startswith(_STREAM_PREFIX):
         return b"".join([_PAYLOADS, *[payload.data for payload in payloads], b"</body>"])
-    parts = [_HEAD]
+    parts = [HEAD]
     prefixed = False
     for name, value in attributes.items():
         written = name

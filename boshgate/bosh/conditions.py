@@ -1,6 +1,7 @@
 """The terminal binding conditions, so that each name on the wire stands once beside its source."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Condition(StrEnum):
@@ -32,3 +33,18 @@ class Condition(StrEnum):
     """17.2: the connection manager is being shut down."""
     UNDEFINED_CONDITION = "undefined-condition"
     """17.2: none of the above; the body says more."""
+
+
+_LEGACY: Final[dict[str, int]] = {
+    Condition.BAD_REQUEST: 400,
+    Condition.POLICY_VIOLATION: 403,
+    Condition.ITEM_NOT_FOUND: 404,
+}
+
+
+def legacy_status(condition: str) -> int:
+    """Return the HTTP status that goes with *condition* to a client that created its session without ``ver``.
+
+    17.1: only these three had one; to any other client none but 200 is sent.
+    """
+    return _LEGACY.get(condition, 200)

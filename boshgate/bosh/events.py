@@ -14,10 +14,14 @@ Two exchanges may carry the same rid at once (XEP-0124 section 14.3), so nothing
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    """Answer *exchange* with the complete ``<body/>`` document *body*; each exchange gets one (section 8)."""
+    """Answer *exchange* with the complete ``<body/>`` document *body*; each exchange gets one (section 8).
+
+    *status* is that of HTTP, which only old clients get another one of than 200 (17.1).
+    """
 
     exchange: Exchange
     body: bytes
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)

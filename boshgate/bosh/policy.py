@@ -30,6 +30,10 @@ class SessionPolicy:
     """14.3: a repeat later than this after the one before starts the count anew."""
     hole_ms: int = 2_000
     """14.2: how long a request with a hole below it waits in a session that grants no ``wait``."""
+    report_ms: int = 1_000
+    """9.2: how long after a response its absence is reported; also the shortest time between two reports."""
+    max_unacknowledged_bytes: int = 1 << 20
+    """9.2, 14.3: bytes of responses kept for a client that does not acknowledge them."""
     closing_ms: int = 1_000
     """13: how long the answer to ``terminate`` waits for the server's last stanzas."""
     linger_ms: int = 10_000

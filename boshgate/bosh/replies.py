@@ -4,11 +4,16 @@ from typing import NamedTuple
 
 
 class Reply(NamedTuple):
-    """The response *body* to request *rid*; *digest* as in `boshgate.bosh.window.Request`."""
+    """The response *body* to request *rid*; *digest* as in `boshgate.bosh.window.Request`.
+
+    *status*: that of HTTP (17.1); *sent*: when (9).
+    """
 
     rid: int
     digest: bytes | None
     body: bytes
+    status: int = 200
+    sent: int = 0
 
 
 class Replies:

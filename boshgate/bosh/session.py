@@ -1,21 +1,22 @@
 """The BOSH session, section by section of XEP-0124: requests, payloads and time come in, events go out.
 
 Here is everything that changes the session. Small machines beside it keep the rid window (`window`), the
-buffer of responses (`replies`), what waits for the client (`outbox`) and the stream (`streams`); they know
+responses (`responder`), what waits for the client (`outbox`), the keys and the stream (`streams`); they know
 nothing of each other. How they couple: nobody waits for a response while something waits for the client, so
 that whatever changes either ends in `_answer`.
 """
 
 from collections.abc import Sequence
 
-from boshgate.bosh.body import EMPTY, RECOVERABLE_ERROR, Body, serialise_body, terminal_body
+from boshgate.bosh.body import EMPTY, Body, serialise_body, terminal_body
 from boshgate.bosh.conditions import Condition
 from boshgate.bosh.creation import creation_attributes, grant_pause, grant_session
-from boshgate.bosh.events import Event, Exchange, Respond, SessionTerminated
+from boshgate.bosh.events import Event, Exchange, SessionTerminated
 from boshgate.bosh.keys import begin_keys
 from boshgate.bosh.outbox import SASL_SUCCESS, STREAM_ERROR, Outbox
 from boshgate.bosh.policy import SessionPolicy
-from boshgate.bosh.replies import Replies, Reply
+from boshgate.bosh.polling import begin_polls, check_simultaneous
+from boshgate.bosh.responder import Responder
 from boshgate.bosh.states import SessionState, StreamState
 from boshgate.bosh.streams import Local, Stream
 from boshgate.bosh.window import Arrival, Request, Window
@@ -30,8 +31,8 @@ class Session:
     """
 
     __slots__ = (
-        "_announce", "_condition", "_deadline", "_events", "_hold_limit", "_idle_since", "_keys", "_outbox",
-        "_pause", "_reason", "_replies", "_stream", "_window", "content", "discarded", "grant", "policy",
+        "_announce", "_condition", "_deadline", "_events", "_hold_limit", "_keys", "_outbox", "_pause",
+        "_polls", "_reason", "_responder", "_stream", "_window", "content", "discarded", "grant", "policy",
         "sid", "state", "undelivered",
     )  # fmt: skip
 
@@ -51,14 +52,16 @@ class Session:
         self._stream = Stream(stream, grant, self._events)
         self._window = Window(request.rid - 1, grant.requests)
         self._hold_limit = 0 if grant.polling else grant.hold  # 12
-        self._replies = Replies(grant.requests)
+        self._responder = Responder(request, grant, policy, self._events, now)
         self._outbox = Outbox(policy.max_response_bytes)
         self._keys = begin_keys(request)
+        self._polls = begin_polls(grant, policy)
         self._announce: dict[str, str] | None = creation_attributes(sid, grant, policy)
+        if self._responder.acks is not None:
+            self._announce["ack"] = str(request.rid)  # 9.1
         self._condition: str | None = None
         self._reason = ""
         self._deadline = 0
-        self._idle_since = now
         self._pause: int | None = None
         # 14.3: no repeat can be an exact copy of the creation request, which has no sid: any will do (None).
         self._window.hold(Request(request.rid, exchange, None, now + grant.wait_ms, None))
@@ -99,6 +102,8 @@ class Session:
 
     def _receive_next(self, exchange: Exchange, body: Body, now: int) -> None:
         """14.2: forward in the order of rids: this one, and those that waited for it."""
+        if self._polls is not None and self.state is SessionState.OPEN:
+            self._polls.receive(body, self._responder.replies.find(body.rid - 1), now)  # 12
         deadline = now + self.grant.wait_ms
         request: Request | None = Request(body.rid, exchange, body.digest, deadline, body)
         while request is not None:
@@ -121,6 +126,8 @@ class Session:
             if self.state is not SessionState.OPEN:
                 self.discarded += len(body.payloads)  # 13, 17.2: the stream is over
                 return
+            if (acks := self._responder.acks) is not None:
+                acks.receive(body, self._window.held[0].rid - 1, now)  # 9.2
             pause = grant_pause(body, self.policy)
             if body.is_terminate:
                 self._receive_terminate(body.payloads, now)
@@ -131,6 +138,8 @@ class Session:
                 self._forward(body.payloads, now)
             if pause is not None and self.state is SessionState.OPEN:
                 self._receive_pause(request, pause, now)
+            while acks is not None and acks.missing and self._window.held and self.state is SessionState.OPEN:
+                self._respond_oldest(now)  # 9.2: the next response goes out at once, with a report
         except BindingError as error:
             self._fail(request.exchange, body, error, now)
 
@@ -181,7 +190,8 @@ class Session:
         """Answer the held request with the lowest rid, with what waits or empty."""
         request = self._window.held.pop(0)
         # 14.3: if its connection broke, what waits goes to a request that somebody listens to.
-        self._respond(request, EMPTY if request.exchange is None else self._next_body(), now)
+        body = EMPTY if request.exchange is None else self._next_body()
+        self._responder.respond(request, body, self._window.last, now)
 
     def _next_body(self) -> bytes:
         payloads = self._outbox.take()
@@ -195,29 +205,19 @@ class Session:
             self.state = SessionState.OPEN
         return body
 
-    def _respond(self, request: Request, body: bytes, now: int) -> None:
-        """Answer *request* and keep the answer (14.3)."""
-        self._replies.store(Reply(request.rid, request.digest, body))
-        if request.exchange is not None:
-            self._events.append(Respond(request.exchange, body))
-            self._idle_since = now
-
     # 10: inactivity
 
     @property
     def _inactive_at(self) -> int:
         """When the session is over for want of requests, if none is unanswered."""
-        return self._idle_since + (self.grant.inactivity_ms if self._pause is None else self._pause)
+        return self._responder.idle_since + (self.grant.inactivity_ms if self._pause is None else self._pause)
 
     def _receive_pause(self, request: Request, pause: int, now: int) -> None:
         """Respond to all held requests, to this one without payloads; *pause* is the inactivity for once."""
         while self._window.held[0] is not request:
             self._respond_oldest(now)
         self._window.held.clear()
-        self._replies.store_pause(Reply(request.rid, request.digest, EMPTY))
-        if request.exchange is not None:
-            self._events.append(Respond(request.exchange, EMPTY))
-            self._idle_since = now
+        self._responder.respond_to_pause(request, now)
         self._pause = pause
 
     def exchange_lost(self, exchange: Exchange, now: int) -> None:
@@ -226,7 +226,7 @@ class Session:
             return
         # 14.3: the rid stays unanswered, the client may send it again; 10: yet nobody is waiting.
         request.exchange = None
-        self._idle_since = now
+        self._responder.idle_since = now
         if self.state is SessionState.CREATING:
             self._drop("the creation request was lost")  # 7.2: with the sid in its answer: nobody can go on
 
@@ -240,7 +240,7 @@ class Session:
             self.state = SessionState.CLOSING
             self._reason = "terminated by the client"
             self._deadline = now + self.policy.closing_ms
-            self._replies.make_room()
+            self._responder.replies.make_room()
             self._stream.close(clean=True)
 
     def _finish_closing(self, now: int) -> None:
@@ -253,14 +253,14 @@ class Session:
     def _receive_late(self, exchange: Exchange, body: Body, now: int) -> None:
         """After the end only a repeat is answered (14.3), for others there is no session (10)."""
         request = self._window.find(body.rid)
-        reply = self._replies.find(body.rid)
+        reply = self._responder.replies.find(body.rid)
         if request is not None and request.digest == body.digest:
             self._take_over(request, exchange, now)
         elif reply is not None and reply.digest in (None, body.digest):
-            self._events.append(Respond(exchange, reply.body))
+            self._responder.respond_again(exchange, reply, now)
         else:
             self.discarded += len(body.payloads)
-            self._events.append(Respond(exchange, terminal_body(Condition.ITEM_NOT_FOUND)))
+            self._responder.refuse(exchange, Condition.ITEM_NOT_FOUND)
 
     # 14: request ids
 
@@ -270,8 +270,8 @@ class Session:
         additional = body.is_terminate or (self.policy.max_pause > 0 and "pause" in body.attributes)
         if arrival is Arrival.OUTSIDE or (arrival is Arrival.EXTRA and not additional):
             raise BindingError(Condition.ITEM_NOT_FOUND, "rid above the window")  # 14.2
-        if len(self._window.live()) >= self.grant.requests and not additional:
-            raise BindingError(Condition.POLICY_VIOLATION, "too many simultaneous requests")  # 11
+        if not additional:
+            check_simultaneous(body, self._window.live(), self.grant, self.policy.polling, now)  # 11
         self._pause = None
         self._window.park(Request(body.rid, exchange, body.digest, now + self.grant.patience_ms, body))
 
@@ -291,25 +291,17 @@ class Session:
         """
         if request.exchange is None:
             request.deadline = now + self.grant.patience_ms
-        self._respond_error(request, now)
+        self._responder.respond_error(request, now)
         request.exchange = exchange
-
-    def _respond_error(self, request: Request, now: int) -> None:
-        """17.3: the request stays unanswered; the client repeats it."""
-        if request.exchange is not None:
-            self._events.append(Respond(request.exchange, RECOVERABLE_ERROR))
-            request.exchange = None
-            self._idle_since = now
 
     def _receive_repeated(self, exchange: Exchange, body: Body, now: int) -> None:
         """14.3: answered before: the same response again; nothing is forwarded."""
-        reply = self._replies.find(body.rid)
+        reply = self._responder.replies.find(body.rid)
         if reply is None:
             raise BindingError(Condition.ITEM_NOT_FOUND, "the response is no longer in the buffer")
         self._check_copy(reply.digest, body, now)
-        self._events.append(Respond(exchange, reply.body))
-        self._idle_since = now  # 10: this is a response too
-        if not self._replies.is_pause(body.rid):
+        self._responder.respond_again(exchange, reply, now)
+        if not self._responder.replies.is_pause(body.rid):
             self._pause = None
 
     def _check_copy(self, digest: bytes | None, body: Body, now: int) -> None:
@@ -324,12 +316,12 @@ class Session:
     def _fail(self, culprit: Exchange | None, body: Body, error: BindingError, now: int) -> None:
         """17.2: the request at fault gets its condition, others other-request, all in the order of rids."""
         self.discarded += len(body.payloads)
-        fault, other = terminal_body(error.condition), terminal_body(Condition.OTHER_REQUEST)
         exchanges = [request.exchange for request in self._window.live()]
         if culprit is not None and culprit not in exchanges:
             exchanges.append(culprit)
         for exchange in exchanges:
-            self._events.append(Respond(exchange, fault if exchange == culprit else other))
+            fault = error.condition if exchange == culprit else Condition.OTHER_REQUEST
+            self._responder.refuse(exchange, fault)
         self._condition = error.condition
         self._drop(error.text)
 
@@ -366,7 +358,7 @@ class Session:
         self.state = SessionState.ENDING
         self._condition = condition
         self._reason = reason
-        self._replies.make_room()
+        self._responder.replies.make_room()
         self._stream.close(clean=clean)
         self._answer_ending(now)
         if unknown:
@@ -389,7 +381,9 @@ class Session:
         oldest = next((request for request in requests if request.exchange is not None), requests[0])
         for request in requests:
             other = EMPTY if request.rid < oldest.rid else others  # 14.2: no end comes before the last word
-            self._respond(request, first if request is oldest else other, now)
+            body = first if request is oldest else other
+            condition = None if body is EMPTY else self._condition
+            self._responder.respond(request, body, self._window.last, now, condition)
         self.discarded += self._window.clear()
 
     def _drop(self, reason: str) -> None:
@@ -403,7 +397,7 @@ class Session:
     def _forget(self) -> None:
         """10: from now on as if there had been no session."""
         self.undelivered += self._outbox.clear()
-        self._replies.clear()
+        self._responder.replies.clear()
         self._deadline = 0
         end = SessionTerminated(self._condition, self._reason, self.undelivered, self.discarded)
         self._events.append(end)
@@ -429,7 +423,7 @@ class Session:
             while request in self._window.held:
                 self._respond_oldest(now)
             if request.rid > self._window.last:
-                self._respond_error(request, now)  # 14.2: the hole was not filled: 17.3
+                self._responder.respond_error(request, now)  # 14.2: the hole was not filled: 17.3
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` is to be called; None: never."""

@@ -57,6 +57,7 @@ class Answer:
 
     def __init__(self, rid: int) -> None:
         self.rid = rid
+        self.status = 0
         self.body: str | None = None
         self.lost = False
 
@@ -113,6 +114,8 @@ class Chat:
         self.log: list[Answer] = []
         self.rid = rid = int(attributes.pop("rid", 100))
         attributes = {"to": "example.com", "ver": "1.11", "wait": 60, "hold": 1, **attributes}
+        if not attributes["ver"]:
+            del attributes["ver"]  # a legacy client
         self.creation = Answer(rid)
         self.session = Session("SID", "STREAM", self.creation, request(rid, **attributes), policy, self.now)
         self._pump()
@@ -187,11 +190,12 @@ class Chat:
         while (event := self.session.next_event()) is not None:
             assert self.ended is None or isinstance(event, Respond), "SessionTerminated is the last event"
             match event:
-                case Respond(exchange, body):
+                case Respond(exchange, body, status):
                     assert isinstance(exchange, Answer)
                     assert exchange.held, f"{exchange} answered twice"
                     assert not exchange.lost, f"{exchange} is lost"
                     exchange.body = body.decode()
+                    exchange.status = status
                     self.log.append(exchange)
                 case SendPayloads(stream, payloads):
                     assert stream == "STREAM"

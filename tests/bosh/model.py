@@ -411,7 +411,9 @@ class Model:
         live = self.live()
         session = self.session
         assert self.server_got == self.expected, "5: upstream in order, once, and as soon as it is in order"
-        assert len(session._replies) <= self.requests + (self.cause is not None), "10: the buffer is bounded"
+        assert len(session._responder.replies) <= self.requests + (self.cause is not None), (
+            "10: the buffer is bounded"
+        )
         if self.ended is not None:
             assert not live, "12: nothing is open after the end"
             assert session.get_timer() is None

@@ -122,6 +122,7 @@ def test_polling_session_is_answered_at_once(polling: dict[str, int]) -> None:  
     assert int(chat.creation.attributes["inactivity"]) > 30 + int(chat.creation.attributes["polling"])
     assert chat.post().payloads == []
     chat.open()
+    chat.wait(5)
     assert chat.post().payloads == ["features"]
     chat.server(message("m1"), message("m2"))
     assert chat.post().payloads == ["m1", "m2"]

@@ -29,7 +29,7 @@ def test_window_ends_at_requests(chat: Chat) -> None:  # R1, R2
 def test_window_is_relative_to_the_last_rid_without_a_hole(chat: Chat) -> None:  # R1
     chat.post(rid=101)
     chat.post(rid=102)
-    assert chat.post(rid=104).held
+    assert chat.post(message("m1"), rid=104).held
 
 
 def test_one_above_the_window_may_only_terminate_or_pause(chat: Chat) -> None:  # R3, HC5
@@ -163,7 +163,7 @@ def test_new_request_starts_the_count_of_repeats_anew(wide: Chat) -> None:  # R8
     wide.post(rid=102)
     for _ in range(10):
         wide.post(rid=101)
-    wide.post(rid=104)
+    wide.post(message("m1"), rid=104)
     for _ in range(10):
         wide.post(rid=101)
     assert wide.alive

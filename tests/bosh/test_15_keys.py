@@ -1,6 +1,7 @@
 """XEP-0124 section 15: key sequences."""
 
 from hashlib import sha1
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,9 @@ def sequence(seed: str, length: int) -> list[str]:
     return keys[::-1]
 
 
-def begin(newkey: str, **attributes: str) -> Chat:
+def begin(newkey: str) -> Chat:
     """A session with a key sequence that has its features."""
-    chat = Chat(newkey=newkey, **attributes)
+    chat = Chat(newkey=newkey)
     chat.open()
     return chat
 
@@ -57,7 +58,7 @@ def test_what_is_no_hash_is_matched_by_nothing(newkey: str) -> None:
 
 
 @pytest.mark.parametrize("attributes", [{}, {"key": ""}, {"key": "0" * 40}, {"newkey": "0" * 40}])
-def test_missing_or_wrong_key_ends_the_session_unprocessed(attributes: dict[str, str]) -> None:  # K2, HC14
+def test_missing_or_wrong_key_ends_the_session_unprocessed(attributes: dict[str, Any]) -> None:  # K2, HC14
     chat = begin(sequence("seed", 2)[0])
     chat.session.handle_timer(chat.now)
     answer = chat.post(message("m1"), **attributes)

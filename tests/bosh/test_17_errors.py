@@ -175,7 +175,7 @@ def test_stream_that_ends_after_its_error_is_no_news(chat: Chat) -> None:
 
 
 def test_shutdown_answers_held_requests_at_once(wide: Chat) -> None:  # E11, HC23
-    answers = [wide.post(), wide.post(), wide.post(rid=104)]
+    answers = [wide.post(), wide.post(), wide.post(message("m1"), rid=104)]
     wide.terminate("system-shutdown")
     assert [answer.end for answer in answers] == [SHUTDOWN] * 3
     # XEP-0198 section 5: a stream that can be resumed must not be closed.

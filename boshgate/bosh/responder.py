@@ -1,0 +1,75 @@
+"""Giving the responses of a session, and keeping them to be given again (XEP-0124 8, 14.3, 17).
+
+Every response to somebody who waits is a sign of life: the time without requests (10) is counted from it.
+"""
+
+from boshgate.bosh.acks import begin_acks
+from boshgate.bosh.body import EMPTY, RECOVERABLE_ERROR, Body, terminal_body
+from boshgate.bosh.conditions import legacy_status
+from boshgate.bosh.creation import Grant
+from boshgate.bosh.events import Event, Exchange, Respond
+from boshgate.bosh.policy import SessionPolicy
+from boshgate.bosh.replies import Replies, Reply
+from boshgate.bosh.window import Request
+
+
+class Responder:
+    """Answers the requests of the session made by *creation*; what it wants sent goes to *events*.
+
+    *replies*: the buffer; it is *acks* too where the client acknowledges (9). *idle_since*: when the last
+    response was given, or the last waiting request was lost.
+    """
+
+    __slots__ = ("_events", "_legacy", "acks", "idle_since", "replies")
+
+    def __init__(
+        self, creation: Body, grant: Grant, policy: SessionPolicy, events: list[Event], now: int
+    ) -> None:
+        self._events = events
+        self._legacy = grant.ver is None
+        self.acks = begin_acks(creation, grant.requests, policy)
+        self.replies = Replies(grant.requests) if self.acks is None else self.acks
+        self.idle_since = now
+
+    def respond(
+        self, request: Request, body: bytes, last: int, now: int, condition: str | None = None
+    ) -> None:
+        """Answer *request* and keep the answer (14.3); *last* is the highest rid with none missing below.
+
+        *condition*: that of *body*.
+        """
+        if self.acks is not None:
+            body = self.acks.mark(request.rid, last, body, now, heard=request.exchange is not None)
+        status = 200 if condition is None else self._status(condition)
+        self.replies.store(Reply(request.rid, request.digest, body, status, now))
+        if request.exchange is not None:
+            self._events.append(Respond(request.exchange, body, status))
+            self.idle_since = now
+
+    def respond_to_pause(self, request: Request, now: int) -> None:
+        """10: no payloads; 14.3: the answer is not kept among the others."""
+        self.replies.store_pause(Reply(request.rid, request.digest, EMPTY, 200, now))
+        if request.exchange is not None:
+            self._events.append(Respond(request.exchange, EMPTY))
+            self.idle_since = now
+
+    def respond_error(self, request: Request, now: int) -> None:
+        """17.3: *request* stays unanswered; the client repeats it."""
+        if request.exchange is not None:
+            self._events.append(Respond(request.exchange, RECOVERABLE_ERROR))
+            request.exchange = None
+            self.idle_since = now
+
+    def respond_again(self, exchange: Exchange, reply: Reply, now: int) -> None:
+        """14.3: answered before: the same response again."""
+        self._events.append(Respond(exchange, reply.body, reply.status))
+        self.idle_since = now  # 10: this is a response too
+        if self.acks is not None:
+            self.acks.sent_again(reply.rid, now)
+
+    def refuse(self, exchange: Exchange, condition: str) -> None:
+        """17.2: *condition* is all that *exchange* gets; nothing is kept."""
+        self._events.append(Respond(exchange, terminal_body(condition), self._status(condition)))
+
+    def _status(self, condition: str) -> int:
+        return legacy_status(condition) if self._legacy else 200

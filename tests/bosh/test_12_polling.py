@@ -1,0 +1,120 @@
+"""XEP-0124 section 12: polling sessions."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.bosh.chat import EMPTY, POLICY, SUCCESS, Chat, message
+
+VIOLATION = ("terminate", "policy-violation")
+
+
+def begin(**attributes: Any) -> Chat:
+    """A session created with rid 100 that polls, and has its features."""
+    chat = Chat(POLICY, **({"wait": 0} | attributes))
+    chat.open()
+    assert chat.post(rid=101).payloads == ["features"]
+    chat.wait(10)
+    return chat
+
+
+@pytest.fixture
+def poller() -> Chat:
+    """The same; rid 102 comes next."""
+    return begin()
+
+
+def test_polls_in_time_are_answered_at_once(poller: Chat) -> None:  # O6
+    for _ in range(5):
+        assert poller.post().body == EMPTY
+        poller.wait(5)
+    poller.server(message("m1"))
+    assert poller.post().payloads == ["m1"]
+
+
+def test_hc11_polling_session() -> None:  # O3
+    chat = begin()
+    chat.server(message("m1"))
+    assert chat.post().payloads == ["m1"]
+    chat.wait(1)
+    assert chat.post().body == EMPTY
+    chat.wait(1)
+    assert chat.post(rid=104).end == VIOLATION
+    assert chat.ended is not None
+    assert chat.ended.condition == "policy-violation"
+
+
+@pytest.mark.parametrize("attributes", [{"wait": 0}, {"hold": 0}, {"wait": 0, "hold": 0}])
+def test_either_number_makes_it_a_polling_session(attributes: dict[str, int]) -> None:  # O6
+    chat = begin(**attributes)
+    chat.post()
+    assert chat.post().end == VIOLATION
+
+
+@pytest.mark.parametrize(
+    "something",
+    [
+        lambda chat: chat.post(message("m1")),
+        lambda chat: chat.post(restart="true"),
+        lambda chat: chat.post(type="terminate"),
+        lambda chat: chat.post(pause="60"),
+    ],
+    ids=["stanza", "restart", "terminate", "pause"],
+)
+def test_hc11_what_is_no_poll_may_come_at_any_time(poller: Chat, something: Callable[[Chat], Any]) -> None:
+    poller.server(SUCCESS)
+    poller.post()
+    poller.wait(5)
+    poller.post()
+    poller.wait(1)
+    something(poller)
+    assert poller.ended is None
+    poller.wait(0.1)
+    if poller.alive:
+        assert poller.post().type is None  # the poll before it was not the last request
+
+
+def test_hc11_in_a_normal_session_that_rhythm_is_no_violation(chat: Chat) -> None:  # O3
+    for _ in range(20):
+        chat.post()
+        chat.wait(0.1)
+    assert chat.alive
+
+
+@pytest.mark.parametrize(("seconds", "alive"), [(4.4, False), (4.5, True)])
+def test_clocks_may_differ_a_little(poller: Chat, seconds: float, alive: bool) -> None:  # O3
+    poller.post()
+    poller.wait(seconds)
+    poller.post()
+    assert poller.alive is alive
+
+
+def test_repeats_are_no_polls(poller: Chat) -> None:  # O3, R12
+    poller.post(rid=102)
+    poller.wait(4)
+    assert poller.post(rid=102).body == EMPTY
+    poller.wait(1)
+    assert poller.post(rid=103).body == EMPTY
+
+
+def test_where_no_polling_is_announced_there_is_no_limit() -> None:  # O4
+    chat = Chat(replace(POLICY, polling=0), wait=0)
+    chat.open()
+    for _ in range(5):
+        chat.post()
+    assert chat.alive
+
+
+def test_who_asks_too_often_after_the_end_is_told_how_it_ended(poller: Chat) -> None:  # T6
+    poller.post()
+    poller.server_closes("remote-connection-failed")
+    assert poller.post().end == ("terminate", "remote-connection-failed")
+
+
+def test_hole_is_no_polling(poller: Chat) -> None:  # O3, P2
+    early = poller.post(rid=103)
+    poller.post(rid=102)
+    assert early.body == EMPTY
+    assert poller.post(message("m1"), rid=104).body == EMPTY
