@@ -9,6 +9,7 @@ from typing import Final
 from boshgate.bosh.body import HEAD, RID_MAX, Body
 from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.replies import Replies, Reply
+from boshgate.bosh.window import Request
 
 _OVERHEAD: Final = 256
 """What a response costs beside its bytes."""
@@ -53,21 +54,21 @@ class Acks(Replies):
             # 9.2: "if some time has passed since it responded": else they have merely crossed.
             self.missing = reply if now - reply.sent >= self._report_ms else None
 
-    def sent_again(self, rid: int, now: int) -> None:
-        """14.3: the response to *rid* was asked for again, and is on its way."""
-        for index, reply in enumerate(self._replies):
-            if reply.rid == rid:
-                self._replies[index] = reply._replace(sent=now)
+    def sent_again(self, again: Reply, now: int) -> None:
+        """14.3: the response *again* was asked for again, and is on its way."""
+        new = again._replace(sent=now)
+        self._replies = [new if reply is again else reply for reply in self._replies]
+        self._pauses = tuple(new if reply is again else reply for reply in self._pauses)
 
-    def mark(self, rid: int, last: int, body: bytes, now: int, *, heard: bool) -> bytes:
-        """Return *body*, the response to *rid*, with what there is to say; *heard*: somebody waits for it.
+    def mark(self, request: Request, body: bytes, received: int, now: int) -> bytes:
+        """Return *body*, the response to *request*, with what there is to say.
 
-        *last* is the highest rid below which none is missing.
+        *received* is the highest rid that was received together with all below it.
         """
         attributes = b""
-        if last != rid:  # 9.1: else there is no need to say it
-            attributes = b" ack='%d'" % last
-        if self.missing is not None and heard:
+        if received != request.rid:  # 9.1: else there is no need to say it
+            attributes = b" ack='%d'" % received
+        if self.missing is not None and request.exchange is not None:
             time = min(now - self.missing.sent, _TIME_MAX)
             attributes += b" report='%d' time='%d'" % (self.missing.rid, time)
             self.missing = None

@@ -53,10 +53,11 @@ def check_simultaneous(body: Body, unanswered: list[Request], grant: Grant, poll
     Raises BindingError policy-violation: it is one too many (11), or an empty one less than *polling* seconds
     after the one before.
     """
+    assert grant.requests > 1, "without a second request none can come too early"
     if len(unanswered) >= grant.requests:
         raise BindingError(Condition.POLICY_VIOLATION, "too many simultaneous requests")
-    if len(unanswered) == grant.requests - 1 and is_poll(body):
-        newest = max((request.deadline for request in unanswered), default=0) - grant.patience_ms
+    if len(unanswered) == grant.requests - 1 and is_poll(body) and body.rid > unanswered[-1].rid:
+        newest = max(request.deadline for request in unanswered) - grant.patience_ms
         if now - newest < polling * 1000:
             raise BindingError(Condition.POLICY_VIOLATION, "requests too frequent")
 

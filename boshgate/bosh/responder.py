@@ -10,7 +10,7 @@ from boshgate.bosh.creation import Grant
 from boshgate.bosh.events import Event, Exchange, Respond
 from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.replies import Replies, Reply
-from boshgate.bosh.window import Request
+from boshgate.bosh.window import Request, Window
 
 
 class Responder:
@@ -32,25 +32,25 @@ class Responder:
         self.idle_since = now
 
     def respond(
-        self, request: Request, body: bytes, last: int, now: int, condition: str | None = None
+        self, request: Request, body: bytes, window: Window, now: int, condition: str | None = None
     ) -> None:
-        """Answer *request* and keep the answer (14.3); *last* is the highest rid with none missing below.
-
-        *condition*: that of *body*.
-        """
+        """Answer *request* and keep the answer (14.3); *condition*: that of *body*."""
         if self.acks is not None:
-            body = self.acks.mark(request.rid, last, body, now, heard=request.exchange is not None)
+            body = self.acks.mark(request, body, window.received, now)
         status = 200 if condition is None else self._status(condition)
         self.replies.store(Reply(request.rid, request.digest, body, status, now))
         if request.exchange is not None:
             self._events.append(Respond(request.exchange, body, status))
             self.idle_since = now
 
-    def respond_to_pause(self, request: Request, now: int) -> None:
+    def respond_to_pause(self, request: Request, window: Window, now: int) -> None:
         """10: no payloads; 14.3: the answer is not kept among the others."""
-        self.replies.store_pause(Reply(request.rid, request.digest, EMPTY, 200, now))
+        body = EMPTY
+        if self.acks is not None:
+            body = self.acks.mark(request, body, window.received, now)
+        self.replies.store_pause(Reply(request.rid, request.digest, body, 200, now))
         if request.exchange is not None:
-            self._events.append(Respond(request.exchange, EMPTY))
+            self._events.append(Respond(request.exchange, body))
             self.idle_since = now
 
     def respond_error(self, request: Request, now: int) -> None:
@@ -65,7 +65,7 @@ class Responder:
         self._events.append(Respond(exchange, reply.body, reply.status))
         self.idle_since = now  # 10: this is a response too
         if self.acks is not None:
-            self.acks.sent_again(reply.rid, now)
+            self.acks.sent_again(reply, now)
 
     def refuse(self, exchange: Exchange, condition: str) -> None:
         """17.2: *condition* is all that *exchange* gets; nothing is kept."""

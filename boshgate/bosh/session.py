@@ -191,7 +191,7 @@ class Session:
         request = self._window.held.pop(0)
         # 14.3: if its connection broke, what waits goes to a request that somebody listens to.
         body = EMPTY if request.exchange is None else self._next_body()
-        self._responder.respond(request, body, self._window.last, now)
+        self._responder.respond(request, body, self._window, now)
 
     def _next_body(self) -> bytes:
         payloads = self._outbox.take()
@@ -217,7 +217,7 @@ class Session:
         while self._window.held[0] is not request:
             self._respond_oldest(now)
         self._window.held.clear()
-        self._responder.respond_to_pause(request, now)
+        self._responder.respond_to_pause(request, self._window, now)
         self._pause = pause
 
     def exchange_lost(self, exchange: Exchange, now: int) -> None:
@@ -383,7 +383,7 @@ class Session:
             other = EMPTY if request.rid < oldest.rid else others  # 14.2: no end comes before the last word
             body = first if request is oldest else other
             condition = None if body is EMPTY else self._condition
-            self._responder.respond(request, body, self._window.last, now, condition)
+            self._responder.respond(request, body, self._window, now, condition)
         self.discarded += self._window.clear()
 
     def _drop(self, reason: str) -> None:

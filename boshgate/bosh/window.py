@@ -91,6 +91,14 @@ class Window:
                 return request
         return None
 
+    @property
+    def received(self) -> int:
+        """The highest rid that was received together with all below it (9.1); early ones may be in line."""
+        rid = self.last
+        for request in self.early:
+            rid += request.rid == rid + 1
+        return rid
+
     def outstanding(self) -> list[Request]:
         """Return all unanswered requests in rid order."""
         return self.held + self.early if self.early else self.held

@@ -6,6 +6,7 @@ knows what was said, and from that what has to come out; it does not look into t
 size of its buffers.
 """
 
+import re
 from collections.abc import Sequence
 
 from boshgate.bosh.body import RECOVERABLE_ERROR, Body
@@ -27,9 +28,19 @@ class Model:
     """Client, network, server, clock. Every method that moves something ends in `settle`, which checks."""
 
     def __init__(
-        self, session_class: type[Session], policy: SessionPolicy, wait: int, hold: int, *, keys: bool = False
+        self,
+        session_class: type[Session],
+        policy: SessionPolicy,
+        wait: int,
+        hold: int,
+        *,
+        keys: bool,
+        acks: bool,
     ) -> None:
         self.keys = keys
+        self.acks = acks
+        self.answered_at: dict[int, int] = {}
+        self.polled_at: int | None = None  # by the newest request
         self.policy = policy
         self.now = 5_000_000
         self.sent: list[str] = []  # by the server
@@ -57,7 +68,7 @@ class Model:
         self.next_answer = FIRST_RID
         self.counter = 0
         attributes = {"to": "example.com", "ver": "1.11", "wait": str(wait), "hold": str(hold)}
-        attributes |= self.keys_of(FIRST_RID)
+        attributes |= self.keys_of(FIRST_RID) | ({"ack": "1"} if acks else {})
         creation = Asked(FIRST_RID, Body(FIRST_RID, attributes))
         self.asked = {FIRST_RID: creation}
         http = self._arrive(creation)
@@ -65,6 +76,7 @@ class Model:
         granted = self.session.grant
         self.wait, self.requests = granted.wait * 1000, granted.requests
         self.hold = 0 if granted.wait == 0 else granted.hold
+        self.polls = granted.polling
         self.inactivity = granted.inactivity * 1000
         self.patience = self.wait or policy.hole_ms
         self.creating = True
@@ -112,6 +124,10 @@ class Model:
             attributes[RESTART] = "true"
             self.restarting = True
         attributes |= self.keys_of(rid)
+        if self.acks and rid > self.next_answer > 0:
+            attributes["ack"] = str(self.next_answer - 1)  # 9.2
+        if kind == "plain" and self.polls and not self.may_poll:
+            count = max(count, 1)
         payloads = []
         for _ in range(count):
             self.counter += 1
@@ -119,6 +135,16 @@ class Model:
         asked = Asked(rid, Body(rid, attributes, tuple(payloads), b"digest-%d" % rid), kind)
         self.asked[rid] = asked
         asked.exchanges.append(Http(asked))
+
+    @property
+    def may_poll(self) -> bool:
+        """12: a request that says nothing would not come too early, in a session that polls."""
+        newest = max(self.asked)
+        return newest in self.received and (
+            self.polled_at is None
+            or self.now - self.polled_at >= 1000 * self.policy.polling
+            or ids(self.first.get(newest, b"")) != []
+        )
 
     def keys_of(self, rid: int) -> dict[str, str]:
         """15: the key that *rid* needs, and every third time a new sequence."""
@@ -214,6 +240,7 @@ class Model:
             return
         self.received.add(asked.rid)
         self.pause = None
+        self.polled_at = None if asked.body.payloads or asked.kind != "plain" else self.now
         if asked.rid == self.last + 1:
             patience = self.policy.reply_ms if asked.body.payloads or asked.kind == "restart" else 0
             self.reply_until = self.now + patience
@@ -347,6 +374,7 @@ class Model:
             assert body == RECOVERABLE_ERROR
             return
         rid = http.asked.rid
+        self.answered_at[rid] = self.now
         if body == ITEM_NOT_FOUND or condition == "other-request":
             assert self.cause is not None, "11: who keeps the rules is not thrown out"
             return
@@ -360,6 +388,7 @@ class Model:
         if rid < max(self.first, default=0):
             assert not ids(body) or kind == "terminate", "2: first answers come in rid order"
         self.first[rid] = body
+        self._check_acks(http.asked, body)
         self._emit(body, kind)
 
     def _emit(self, body: bytes, kind: str | None) -> None:
@@ -368,6 +397,24 @@ class Model:
             assert new == ids(body), "6: downstream once"
         self.emitted += new
         assert self.emitted == self.sent[: len(self.emitted)], "6: downstream in order"
+
+    def _check_acks(self, asked: Asked, body: bytes) -> None:
+        rid = asked.rid
+        says = dict(re.findall(r" (ack|report|time)='([0-9]+)'", body.partition(b">")[0].decode()))
+        if not self.acks or self.cause is not None:
+            assert self.acks or not says, "9: only who asks for acknowledgements gets them"
+            return
+        if len(asked.exchanges) > 1:
+            return  # it may have been answered earlier, when nobody listened
+        ack = str(self.last) if rid == FIRST_RID or self.last != rid else None
+        assert says.get("ack") == ack, "9.1: the highest rid with none missing below, where it says something"
+        if "report" in says:
+            reported = self.asked[int(says["report"])]
+            assert reported.rid < rid, "9.2: answered, and perhaps lost"
+            time = int(says["time"])
+            unheard = self.now - time  # perhaps nobody listened when it was answered
+            assert time >= self.policy.report_ms, "9.2: some time has passed"
+            assert self.answered_at.get(reported.rid, unheard) == unheard, "9.2: since it was sent"
 
     @staticmethod
     def _check_kinds(body: bytes, condition: str | None) -> None:
@@ -411,7 +458,7 @@ class Model:
         live = self.live()
         session = self.session
         assert self.server_got == self.expected, "5: upstream in order, once, and as soon as it is in order"
-        assert len(session._responder.replies) <= self.requests + (self.cause is not None), (
+        assert self.acks or len(session._responder.replies) <= self.requests + (self.cause is not None), (
             "10: the buffer is bounded"
         )
         if self.ended is not None:

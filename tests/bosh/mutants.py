@@ -17,9 +17,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 from boshgate.bosh.session import Session
-from tests.bosh.play import HOLDS, KEYS, PENDING, REPLY, RESPONSE, SLOW, WAITS, Play, Setting, moves
+from tests.bosh.play import ACKS, HOLDS, KEYS, PENDING, REPLY, RESPONSE, SLOW, WAITS, Play, Setting, moves
 
-MODULES = ("creation", "keys", "outbox", "replies", "window", "streams", "session")
+MODULES = (
+    "creation", "keys", "outbox", "replies", "window", "acks", "polling", "responder", "streams", "session",
+)  # fmt: skip
 """What is built anew, in the order of its imports. Events, bodies and states stay what the tests know."""
 
 PLAYS = 20_000
@@ -77,7 +79,7 @@ def notices(session_class: type[Session], plays: int, seed: int = 0) -> str | No
         setting = Setting(
             wait=dice.choice(WAITS), hold=dice.choice(HOLDS), pending=dice.choice(PENDING),
             response=dice.choice(RESPONSE), reply=dice.choice(REPLY), slow=dice.choice(SLOW),
-            keys=dice.choice(KEYS),
+            keys=dice.choice(KEYS), acks=dice.choice(ACKS),
         )  # fmt: skip
         try:
             play = Play(session_class, setting)

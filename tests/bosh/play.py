@@ -18,7 +18,7 @@ COMMON = (
     + ["time 1", "time 999", "time 1000", "time 1001", "time 3000", "pause 2", "pause 11"] * 2 + ["due"] * 6
 )  # fmt: skip
 ENDS = ["silence", "shutdown", "error", "closed", "remote-connection-failed"]
-OFFENCES = ["above", "below", "altered", "pause", "restart", "forbidden", "key"]
+OFFENCES = ["above", "below", "altered", "pause", "restart", "forbidden", "key", "poll"]
 RARE = (
     ["pause 12", "terminate", "terminate"]
     + [f"end {how}" for how in ENDS]
@@ -62,11 +62,12 @@ class Setting(NamedTuple):
     reply: int
     slow: bool
     keys: bool
+    acks: bool
 
 
 WAITS, HOLDS = (6, 6, 6, 3, 0), (1, 1, 1, 2, 2, 0)
 PENDING, RESPONSE = (10_000, 400, 100), (10_000, 200, 1)
-REPLY, SLOW, KEYS = (0, 0, 999), (False, False, True), (False, True)
+REPLY, SLOW, KEYS, ACKS = (0, 0, 999), (False, False, True), (False, True), (False, True)
 
 
 class Play:
@@ -88,8 +89,9 @@ class Play:
     def begin(self) -> None:
         """Create a session."""
         self.model = Model(
-            self.session_class, self.policy, self.setting.wait, self.setting.hold, keys=self.setting.keys
-        )
+            self.session_class, self.policy, self.setting.wait, self.setting.hold,
+            keys=self.setting.keys, acks=self.setting.acks,
+        )  # fmt: skip
         if not self.setting.slow:
             self.server_does(("features",), all_arrives=True)
 
@@ -267,6 +269,9 @@ class Play:
         elif fault == "key" and model.keys:
             attributes = {"key": "0" * 40}
             condition = "item-not-found"
+        elif fault == "poll" and model.polls and not model.may_poll and model.last == max(model.received):
+            payloads = ()
+            condition = "policy-violation"
         else:
             altered = fault == "altered" and model.last > FIRST_RID
             rid = model.last if altered else 1 if fault == "below" else model.last + model.requests + 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.bosh.chat import EMPTY, POLICY, SUCCESS, Chat, message
+from tests.bosh.chat import EMPTY, POLICY, Chat, message
 
 NOT_FOUND = ("terminate", "item-not-found")
 
@@ -189,15 +189,19 @@ def test_report_is_not_wasted_on_a_broken_connection(acking: Chat) -> None:  # A
     assert wide.post(rid=103, ack=100).attributes == {"report": "101", "time": "2000"}
 
 
-def test_what_ends_or_pauses_the_session_needs_no_report(acking: Chat) -> None:  # A6
+def test_answer_to_a_pause_reports_too(acking: Chat) -> None:  # A6
     acking.post(rid=101)
-    acking.server(message("lost"), SUCCESS)
+    acking.server(message("lost"))
     acking.wait(2)
-    assert acking.post(rid=102, ack=100, pause=60).body == EMPTY
+    early = acking.post(rid=103, ack=100)
+    answer = acking.post(rid=102, ack=100, pause=60)
+    assert answer.attributes == {"ack": "103", "report": "101", "time": "2000"}
+    assert early.held
     acking.wait(2)
-    last = acking.post(rid=103, ack=100, type="terminate")
+    last = acking.post(rid=104, ack=100, type="terminate")
     acking.server_closes()
-    assert last.type == "terminate"
+    assert early.attributes == {"type": "terminate", "ack": "104", "report": "101", "time": "4000"}
+    assert last.body == EMPTY
 
 
 def test_response_that_is_no_longer_there_is_not_reported() -> None:  # A6

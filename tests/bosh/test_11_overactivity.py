@@ -59,6 +59,11 @@ def test_empty_requests_behind_a_hole_that_take_their_time(wide: Chat) -> None: 
     assert wide.post(rid=104).held
 
 
+def test_empty_request_that_comes_after_the_pause_behind_it(chat: Chat) -> None:  # O2, I10
+    chat.post(rid=103, pause=60)
+    assert chat.post(rid=102).held
+
+
 @pytest.mark.parametrize("attributes", [{"type": "terminate"}, {"pause": "60"}])
 def test_the_last_of_them_may_pause_or_terminate(wide: Chat, attributes: dict[str, str]) -> None:  # O2
     wide.post(rid=101)

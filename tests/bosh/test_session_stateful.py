@@ -18,10 +18,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from boshgate.bosh.session import Session
-from tests.bosh.play import HOLDS, KEYS, PENDING, REPLY, RESPONSE, SLOW, WAITS, Move, Play, Setting, moves
+from tests.bosh.play import (
+    ACKS,
+    HOLDS,
+    KEYS,
+    PENDING,
+    REPLY,
+    RESPONSE,
+    SLOW,
+    WAITS,
+    Move,
+    Play,
+    Setting,
+    moves,
+)
 
 settings_ = st.builds(
-    Setting, *(st.sampled_from(choices) for choices in (WAITS, HOLDS, PENDING, RESPONSE, REPLY, SLOW, KEYS))
+    Setting,
+    *(st.sampled_from(choices) for choices in (WAITS, HOLDS, PENDING, RESPONSE, REPLY, SLOW, KEYS, ACKS)),
 )
 
 
