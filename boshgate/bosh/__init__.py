@@ -19,7 +19,10 @@ of them the caller empties `next_event()` and asks `get_timer()`::
 - `CloseStream(clean=False)` means: not the client's and not the server's wish. Close a stream that XEP-0198
   can resume without `</stream:stream>`, any other one as you like.
 - `boshgate.bosh.body.terminal_body(condition)` answers a request that belongs to no session.
-- Not here yet, and where it will go: acks and `report` beside `replies`; key sequences before
-  `Session._process`, as they are checked in rid order; more streams in `streams`; polling limits beside
-  `Window.count_repeat`; HTTP codes, for `Grant.ver` None, in the shell. `Body.attributes` has what they need.
+- `Respond.status` is 200 but for clients without ``ver`` (17.1). A refused creation has no session: there
+  `boshgate.bosh.conditions.legacy_status` tells.
+- `SessionPolicy.accept` announces the codings that the caller takes off requests before `parse_body` (7.2).
+- Each mechanism that few clients use is a machine of its own, and None where it is not used: `acks` (9),
+  `keys` (15), `polling` (12).
+- Multiple streams (16) are not offered: no ``stream`` is announced, and what asks for one is an empty request.
 """

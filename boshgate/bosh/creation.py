@@ -107,6 +107,8 @@ def creation_attributes(sid: str, grant: Grant, policy: SessionPolicy) -> dict[s
     }
     if policy.polling:
         attributes["polling"] = str(policy.polling)
+    if policy.accept:
+        attributes["accept"] = policy.accept
     if policy.max_pause:
         attributes["maxpause"] = str(policy.max_pause)
     return attributes

@@ -18,6 +18,8 @@ class SessionPolicy:
     """10: ``maxpause``; 0: pauses are not offered, and a ``pause`` attribute is ignored."""
     polling: int = 2
     """12: ``polling``, the shortest polling interval; 0: none is announced."""
+    accept: str = ""
+    """7.2: the codings in which requests may come; empty: none."""
     max_pending_bytes: int = 256 << 10
     """Bytes waiting for the client above which the server is not read; a quarter of it is the low water."""
     max_response_bytes: int = 256 << 10

@@ -41,8 +41,8 @@ class Exchange(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def respond(self, body: bytes, content: str) -> None:
-        """Send *body*, a ``<body/>`` document, with Content-Type *content*."""
+    def respond(self, body: bytes, content: str, status: int = 200) -> None:
+        """Send *body*, a ``<body/>`` document, with Content-Type *content* and HTTP *status*."""
 
 
 class SessionStream:
@@ -193,7 +193,7 @@ class Runner:
         """Carry out what the session decided, then set the timer."""
         while (event := self.session.next_event()) is not None:
             if type(event) is Respond:
-                cast(Exchange, event.exchange).respond(event.body, self.session.content)
+                cast(Exchange, event.exchange).respond(event.body, self.session.content, event.status)
             elif type(event) is SendPayloads:
                 self._send(event)
             else:

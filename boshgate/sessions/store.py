@@ -20,6 +20,9 @@ from boshgate.sessions.runner import Exchange, Runner
 SID_BYTES: Final = 24
 """XEP-0124 section 19.3: a sid is unpredictable; at least 128 bits are asked for, these are 192."""
 
+ACCEPT: Final = "gzip,deflate"
+"""XEP-0124 section 7.2: the codings in which requests may come."""
+
 REPLY_MS: Final = 10
 """What a server nearby takes to reply, with room to spare; nobody notices a request held that much longer."""
 
@@ -36,6 +39,7 @@ def policy_of(config: Config) -> SessionPolicy:
         polling=config.bosh.polling,
         max_pending_bytes=config.limits.max_pending_bytes,
         reply_ms=REPLY_MS,
+        accept=ACCEPT,
     )
 
 

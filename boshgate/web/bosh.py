@@ -13,14 +13,23 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from boshgate.bosh.body import Body, parse_body, terminal_body
-from boshgate.bosh.conditions import Condition
+from boshgate.bosh.conditions import Condition, legacy_status
 from boshgate.config import Config
 from boshgate.errors import BindingError
 from boshgate.metrics import BOSH, Metrics
 from boshgate.sessions.runner import Exchange, Runner
-from boshgate.sessions.store import Sessions
+from boshgate.sessions.store import ACCEPT, Sessions
 from boshgate.web.client import client_of
-from boshgate.web.cors import Headers, Origins, find
+from boshgate.web.coding import (
+    MINIMUM_BYTES,
+    Corrupt,
+    Inflated,
+    UnsupportedCoding,
+    compress,
+    decompress,
+    request_coding,
+)
+from boshgate.web.cors import Headers, Origins
 from boshgate.web.eager import run_eagerly, run_within
 
 DEFAULT_CONTENT: Final = "text/xml; charset=utf-8"
@@ -53,19 +62,30 @@ class _ClientGone(Exception):
 class HttpExchange(Exchange):
     """One HTTP request and the response that it is owed."""
 
-    __slots__ = ("_headers", "_send", "answered", "remainder")
+    __slots__ = ("_headers", "_send", "accepted", "answered", "remainder")
 
     def __init__(self, send: Send, headers: Headers) -> None:
         self._send = send
         self._headers = headers
+        self.accepted: bytes | None = None
+        """What the request says in ``Accept-Encoding``."""
         self.answered = False
         """Whether the response was given; its bytes may still be on their way."""
         self.remainder: asyncio.Task[None] | None = None
         """Finishes the response where the client reads more slowly than we write."""
 
-    def respond(self, body: bytes, content: str) -> None:
-        """Send *body* with status 200 (XEP-0124 section 5; 17.1: errors too)."""
-        self.reply(200, body, content.encode("latin-1"))
+    def respond(self, body: bytes, content: str, status: int = 200) -> None:
+        """Send *body* (XEP-0124 section 5); old clients get an error as *status*, others get 200 (17.1)."""
+        accepted = self.accepted
+        if accepted is None or (len(body) < MINIMUM_BYTES and b";" not in accepted):
+            self.reply(status, body, content.encode("latin-1"))
+            return
+        # Here and not in the session: a repeat may come with another Accept-Encoding (14.3).
+        body, coding = compress(body, accepted)
+        extra: Headers = [(b"vary", b"Accept-Encoding")]
+        if coding is not None:
+            extra.append((b"content-encoding", coding.encode()))
+        self.reply(status, body, content.encode("latin-1"), extra)
 
     def reply(
         self, status: int, body: bytes, content: bytes, extra: Headers | None = None, *, ends: bool = True
@@ -156,24 +176,37 @@ class BoshEndpoint:
 
     def _create(self, exchange: HttpExchange, scope: Scope, body: Body) -> Runner | None:
         client = client_of(scope, self._trusted_proxies)
-        runner = self._sessions.create(exchange, body, address=client.address, secure=client.secure)
+        try:
+            runner = self._sessions.create(exchange, body, address=client.address, secure=client.secure)
+        except BindingError as error:
+            if body.to is None or "ver" in body.attributes:
+                raise
+            self._refuse(exchange, scope, error, legacy_status(error.condition))  # 17.1
+            return None
         return self._unless_failed(exchange, runner)
 
-    def _refuse(self, exchange: HttpExchange, scope: Scope, error: BindingError) -> None:
+    def _refuse(self, exchange: HttpExchange, scope: Scope, error: BindingError, status: int = 200) -> None:
         address = client_of(scope, self._trusted_proxies).address
         logger.info("refused a request from %s: %.200s", address, error)
         self._metrics.refused.labels(BOSH, error.condition).inc()
-        self._terminal(exchange, error.condition)
+        self._terminal(exchange, error.condition, status)
 
-    def _terminal(self, exchange: HttpExchange, condition: str) -> None:
+    def _terminal(self, exchange: HttpExchange, condition: str, status: int = 200) -> None:
         """XEP-0124 section 17.2, for a request that belongs to no session (any more)."""
         if not exchange.answered:
-            exchange.respond(terminal_body(condition), DEFAULT_CONTENT)
+            exchange.respond(terminal_body(condition), DEFAULT_CONTENT, status)
 
     async def _read(self, exchange: HttpExchange, scope: Scope, receive: Receive) -> bytes | None:
         """Read the entity; what is too large or too slow is answered here, and None comes back."""
         try:
-            return await run_within(self._body_timeout, self._read_entity(scope, receive))
+            return await run_within(self._body_timeout, self._read_entity(exchange, scope, receive))
+        except UnsupportedCoding:
+            self._reject_coding(exchange, scope)
+        except Corrupt as error:
+            self._refuse(exchange, scope, BindingError(Condition.BAD_REQUEST, str(error)))
+        except Inflated:
+            reason = f"inflates to more than {self._max_body_bytes} bytes"
+            self._reject(exchange, scope, 413, Condition.POLICY_VIOLATION, reason)
         except _TooLarge:
             reason = f"more than {self._max_body_bytes} bytes"
             self._reject(exchange, scope, 413, Condition.POLICY_VIOLATION, reason, ends=False)
@@ -183,9 +216,16 @@ class BoshEndpoint:
             self._reject(exchange, scope, 408, Condition.BAD_REQUEST, reason)
         return None
 
-    async def _read_entity(self, scope: Scope, receive: Receive) -> bytes:
-        length = find(scope["headers"], b"content-length")
-        if length is not None and length.isdecimal() and int(length) > self._max_body_bytes:
+    async def _read_entity(self, exchange: HttpExchange, scope: Scope, receive: Receive) -> bytes:
+        length = coding = None
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                length = value
+            elif name == b"content-encoding":
+                coding = value
+            elif name == b"accept-encoding":
+                exchange.accepted = value if exchange.accepted is None else exchange.accepted + b"," + value
+        if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
             raise _TooLarge
         message = await receive()
         data: bytes | bytearray = message.get("body", b"")
@@ -198,7 +238,17 @@ class BoshEndpoint:
             raise _ClientGone
         if len(data) > self._max_body_bytes:
             raise _TooLarge
+        if coding is not None and (name := request_coding(coding)) is not None:
+            return decompress(bytes(data), name, self._max_body_bytes)
         return bytes(data)
+
+    def _reject_coding(self, exchange: HttpExchange, scope: Scope) -> None:
+        """XEP-0124 section 7.2: ``accept`` says which codings are understood; the session goes on."""
+        address = client_of(scope, self._trusted_proxies).address
+        logger.info("refused a request from %s: HTTP 415, unknown coding", address)
+        self._metrics.refused.labels(BOSH, "415").inc()
+        accept: Headers = [(b"accept-encoding", ACCEPT.replace(",", ", ").encode())]  # RFC 9110 12.5.3
+        exchange.reply(415, b"Unsupported coding\n", b"text/plain; charset=utf-8", extra=accept)
 
     async def _linger(self, exchange: HttpExchange, receive: Receive) -> None:
         """Let a client that is still sending come to the answer (RFC 9112 section 9.6).

@@ -274,6 +274,11 @@ def test_attributes_of_no_meaning_here_are_ignored() -> None:  # C8, C10, C13, C
     assert chat.streams == [OpenStream("STREAM", "example.com", None, None)]
 
 
+def test_codings_of_requests_are_announced() -> None:  # H8
+    assert "accept" not in granted(POLICY)
+    assert granted(replace(POLICY, accept="gzip,deflate"))["accept"] == "gzip,deflate"
+
+
 def test_no_polling_and_no_maxpause_are_not_announced() -> None:  # S5, S9
     attributes = granted(replace(POLICY, polling=0, max_pause=0))
     assert "polling" not in attributes

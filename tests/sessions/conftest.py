@@ -35,7 +35,7 @@ class FakeExchange(Exchange):
         self.answer: str | None = None
         self.content: str | None = None
 
-    def respond(self, body: bytes, content: str) -> None:
+    def respond(self, body: bytes, content: str, status: int = 200) -> None:
         assert self.answer is None, "a request is answered once"
         self.answer = body.decode()
         self.content = content

@@ -209,9 +209,9 @@ async def test_each_request_on_a_connection_of_its_own(
         (f"{BODY} rid='\u0661\u0662\u0663' to='{DOMAIN}'/>", "bad-request"),
         (f"{BODY} rid='9007199254740992' to='{DOMAIN}'/>", "bad-request"),
         (f"{BODY} rid='1' to='{DOMAIN}' ver='x'/>", "bad-request"),
-        (f"{BODY} rid='1' to='{DOMAIN}' wait='-1'/>", "bad-request"),
-        (f"{BODY} rid='1' to='{DOMAIN}' hold='x'/>", "bad-request"),
-        (f"{BODY} rid='1' to='{DOMAIN}'><presence xmlns='jabber:client'/></body>", "bad-request"),  # C1
+        (f"{BODY} rid='1' to='{DOMAIN}' ver='1.6' wait='-1'/>", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}' ver='1.6' hold='x'/>", "bad-request"),
+        (f"{BODY} rid='1' to='{DOMAIN}' ver='1.6'><iq xmlns='jabber:client'/></body>", "bad-request"),  # C1
         (f"{BODY} rid='1'/>", "improper-addressing"),  # C2
         (f"{BODY} rid='1' to=''/>", "improper-addressing"),
         (f"{BODY} rid='1' to='a@{DOMAIN}'/>", "improper-addressing"),
