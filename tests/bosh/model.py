@@ -146,6 +146,16 @@ class Model:
             or ids(self.first.get(newest, b"")) != []
         )
 
+    @property
+    def has_just_polled(self) -> bool:
+        """12: in vain, so that it must not poll again (the session is a little more tolerant than that)."""
+        return (
+            self.polled_at is not None
+            and self.now - self.polled_at < 900 * self.policy.polling
+            and self.last == max(self.received)
+            and ids(self.first[self.last]) == []
+        )
+
     def keys_of(self, rid: int) -> dict[str, str]:
         """15: the key that *rid* needs, and every third time a new sequence."""
         if not self.keys or rid < FIRST_RID:

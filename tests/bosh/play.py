@@ -269,7 +269,7 @@ class Play:
         elif fault == "key" and model.keys:
             attributes = {"key": "0" * 40}
             condition = "item-not-found"
-        elif fault == "poll" and model.polls and not model.may_poll and model.last == max(model.received):
+        elif fault == "poll" and model.polls and model.has_just_polled:
             payloads = ()
             condition = "policy-violation"
         else:
