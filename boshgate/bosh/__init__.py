@@ -24,5 +24,5 @@ of them the caller empties `next_event()` and asks `get_timer()`::
 - `SessionPolicy.accept` announces the codings that the caller takes off requests before `parse_body` (7.2).
 - Each mechanism that few clients use is a machine of its own, and None where it is not used: `acks` (9),
   `keys` (15), `polling` (12).
-- Multiple streams (16) are not offered: no ``stream`` is announced, and what asks for one is an empty request.
+- Multiple streams (16) are not offered: no ``stream`` is announced, what asks for one is an empty request.
 """

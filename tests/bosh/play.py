@@ -9,7 +9,7 @@ from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.session import Session
 from boshgate.xmpp.xml import Element
 from tests.bosh.model import Model
-from tests.bosh.wire import FIRST_RID, ITEM_NOT_FOUND, RESTART, Asked, Http, end_of, payload
+from tests.bosh.wire import FIRST_RID, ITEM_NOT_FOUND, RESTART, Asked, Http, end_of, keys_of, payload
 
 COMMON = (
     ["ask and arrive"] * 16 + ["ask"] * 6 + ["again and arrive"] * 8 + ["again"] * 4 + ["overtake"] * 4
@@ -276,8 +276,8 @@ class Play:
             altered = fault == "altered" and model.last > FIRST_RID
             rid = model.last if altered else 1 if fault == "below" else model.last + model.requests + 1
             condition = "item-not-found"
-        if fault != "key":
-            attributes |= model.keys_of(rid)
+        if fault != "key" and model.keys:
+            attributes |= keys_of(rid)
         return Body(rid, attributes, payloads, b"other"), condition
 
     # The end of the play

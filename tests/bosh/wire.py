@@ -31,6 +31,15 @@ def key(sequence: int, number: int) -> str:
     return sha1(seed.encode()).hexdigest()
 
 
+def keys_of(rid: int) -> dict[str, str]:
+    """15: the key that *rid* needs, and every third time a new sequence."""
+    if rid < FIRST_RID:
+        return {}
+    sequence, used = divmod(rid - FIRST_RID - 1, 3)
+    keys = {"key": key(sequence, 3 - used)} if rid > FIRST_RID else {}
+    return keys | ({"newkey": key(sequence + 1, 4)} if used == 2 else {})
+
+
 def payload(kind: str, id_: str) -> Element:
     """A payload with an id."""
     name, written = KINDS[kind]
@@ -48,6 +57,16 @@ def end_of(body: bytes) -> tuple[str | None, str | None]:
     if match is None:
         return None, None
     return match[1].decode(), match[2].decode() if match[2] else None
+
+
+def check_kinds(body: bytes, condition: str | None) -> None:
+    """A response, with its terminal *condition*, has no payloads together that must not be."""
+    names = [name.decode() for name, _ in ID.findall(body)]
+    if set(names) & {"challenge", "success", "stream:features"}:
+        assert len(names) == 1, "XEP-0206 2: one kind in a body"
+    if "stream:error" in names:
+        assert names.index("stream:error") == len(names) - 1
+        assert condition == "remote-stream-error"
 
 
 @dataclass(eq=False)
