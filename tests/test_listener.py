@@ -69,7 +69,7 @@ async def test_a_large_body_is_no_head(front: Front) -> None:
 @pytest.mark.parametrize("segments", [(), ("POST",), ("POST /http-bind HTTP/1.1\r\nHost: x\r\n",)])
 async def test_a_client_that_does_not_come_to_the_point_is_left(
     front: Front, segments: tuple[str, ...]
-) -> None:  # S2, S23
+) -> None:  # attack S2, attack S23
     raw = await connect(front, *segments)
     close_all_late(front, 10)
     assert len(front.server.server_state.connections) == 1

@@ -130,7 +130,8 @@ async def converse(front: Front, server: XmppServer, secret: str) -> list[str]:
     return [chat.sid for chat in chats]
 
 
-async def test_no_payload_no_credential_and_no_sid_is_shown(stderr: Stderr) -> None:  # S28, G9
+@pytest.mark.rule("G9")
+async def test_no_payload_no_credential_and_no_sid_is_shown(stderr: Stderr) -> None:  # attack S28
     logs.configure(LogLevel.DEBUG)
     secret = "correct-horse-battery"
     async with XmppServer() as server, running(configure(server.address, server.address)) as front:

@@ -170,9 +170,8 @@ async def test_held_requests_are_answered(front: Front, xmpp_server: XmppServer)
     await asyncio.wait_for(stopping, SOON)
 
 
-async def test_a_bosh_stream_that_can_be_resumed_is_not_closed(
-    front: Front, xmpp_server: XmppServer
-) -> None:  # SM5, SM7
+@pytest.mark.rule("SM5", "SM7")
+async def test_a_bosh_stream_that_can_be_resumed_is_not_closed(front: Front, xmpp_server: XmppServer) -> None:
     chat = Chat(front)
     await chat.create()
     held = await chat.hold()
@@ -207,7 +206,8 @@ async def test_nobody_is_admitted_any_more(front: Front) -> None:
     assert caught.value.response.status_code == 503
 
 
-async def test_who_asks_between_gets_to_know(front: Front, xmpp_server: XmppServer) -> None:  # T6
+@pytest.mark.rule("T6")
+async def test_who_asks_between_gets_to_know(front: Front, xmpp_server: XmppServer) -> None:
     chat = Chat(front)
     await chat.create()
     peer = await xmpp_server.accept()

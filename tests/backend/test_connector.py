@@ -60,7 +60,8 @@ async def good(peer: Peer) -> None:
 # tcp://
 
 
-async def test_tcp_is_plain(open_stream: OpenStream) -> None:  # contract of the scheme, T10 to T15
+@pytest.mark.rule("T10", "T11", "T12", "T13", "T14", "T15")
+async def test_tcp_is_plain(open_stream: OpenStream) -> None:  # contract of the scheme
     async def script(peer: Peer) -> None:
         assert await peer.hears_header() == HEADER_WITH_FROM
         await peer.says(HEADER + FEATURES)
@@ -77,7 +78,8 @@ async def test_tcp_is_plain(open_stream: OpenStream) -> None:  # contract of the
         assert await client.closed() is None
 
 
-async def test_a_server_before_xmpp_1_has_no_features(open_stream: OpenStream) -> None:  # T17
+@pytest.mark.rule("T17")
+async def test_a_server_before_xmpp_1_has_no_features(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears_header()
         await peer.says(header(version=""))
@@ -109,10 +111,11 @@ async def test_tcp_to_a_server_that_requires_tls_fails(open_stream: OpenStream) 
 # xmpp://
 
 
+@pytest.mark.rule("N10", "N11", "N12", "T14", "P16", "HC18")
 @pytest.mark.parametrize("split", [in_one, byte_by_byte])
 async def test_starttls_comes_before_anything_of_the_client(
     open_stream: OpenStream, pki: Pki, split: Callable[[str], list[str]]
-) -> None:  # N10, N11, N12, T14, P16, HC18
+) -> None:
     async def script(peer: Peer) -> None:
         assert await peer.hears_header() == CLEAR_HEADER
         await peer.says(*split(header(id="clear") + STARTTLS_FEATURES))
@@ -139,7 +142,8 @@ async def test_starttls_comes_before_anything_of_the_client(
         assert await client.closed() is None
 
 
-async def test_starttls_names_the_domain_and_no_alpn(open_stream: OpenStream, pki: Pki) -> None:  # N7
+@pytest.mark.rule("N7")
+async def test_starttls_names_the_domain_and_no_alpn(open_stream: OpenStream, pki: Pki) -> None:
     names: list[str | None] = []
     alpn: list[str | None] = []
 
@@ -164,7 +168,8 @@ async def test_starttls_names_the_domain_and_no_alpn(open_stream: OpenStream, pk
     assert (names, alpn) == (["example.org"], [None])
 
 
-async def test_starttls_is_tried_even_if_it_is_not_offered(open_stream: OpenStream, pki: Pki) -> None:  # N9
+@pytest.mark.rule("N9")
+async def test_starttls_is_tried_even_if_it_is_not_offered(open_stream: OpenStream, pki: Pki) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears_header()
         await peer.says(HEADER + FEATURES)
@@ -182,7 +187,8 @@ async def test_starttls_is_tried_even_if_it_is_not_offered(open_stream: OpenStre
         await client.closed()
 
 
-async def test_nothing_goes_out_in_clear_if_starttls_is_refused(open_stream: OpenStream) -> None:  # N9, N10
+@pytest.mark.rule("N9", "N10")
+async def test_nothing_goes_out_in_clear_if_starttls_is_refused(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears_header()
         await peer.says(HEADER + FEATURES)
@@ -197,10 +203,9 @@ async def test_nothing_goes_out_in_clear_if_starttls_is_refused(open_stream: Ope
         assert "refused STARTTLS" in await failure(client)
 
 
+@pytest.mark.rule("N11", "HC18")
 @pytest.mark.parametrize("injected", ["<stream:features/>", "<stream:feat", HEADER, END, "\x16\x03\x03"])
-async def test_data_injected_after_proceed_ends_it(
-    open_stream: OpenStream, injected: str
-) -> None:  # N11, HC18
+async def test_data_injected_after_proceed_ends_it(open_stream: OpenStream, injected: str) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears_header()
         await peer.says(HEADER + STARTTLS_FEATURES)
@@ -220,7 +225,8 @@ async def test_data_injected_after_proceed_ends_it(
     assert [type(call).__name__ for call in client.calls] == ["Closed"]
 
 
-async def test_data_injected_behind_proceed_is_read_by_tls(open_stream: OpenStream) -> None:  # N11
+@pytest.mark.rule("N11")
+async def test_data_injected_behind_proceed_is_read_by_tls(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears_header()
         await peer.says(HEADER + STARTTLS_FEATURES)
@@ -238,7 +244,8 @@ async def test_data_injected_behind_proceed_is_read_by_tls(open_stream: OpenStre
 # xmpps://
 
 
-async def test_direct_tls_from_the_first_byte(open_stream: OpenStream, pki: Pki) -> None:  # N6, N7
+@pytest.mark.rule("N6", "N7")
+async def test_direct_tls_from_the_first_byte(open_stream: OpenStream, pki: Pki) -> None:
     names: list[str | None] = []
     alpn: list[str | None] = []
 
@@ -278,6 +285,7 @@ async def test_direct_tls_to_a_server_that_speaks_xmpp_first(open_stream: OpenSt
 # Certificates
 
 
+@pytest.mark.rule("N8")
 @pytest.mark.parametrize("scheme", ["xmpp", "xmpps"])
 @pytest.mark.parametrize(
     ("kind", "reason"),
@@ -289,7 +297,7 @@ async def test_direct_tls_to_a_server_that_speaks_xmpp_first(open_stream: OpenSt
 )
 async def test_a_certificate_that_does_not_fit_ends_it(
     open_stream: OpenStream, pki: Pki, scheme: str, kind: str, reason: str
-) -> None:  # N8, S15
+) -> None:  # attack S15
     heard: list[str] = []
 
     async def script(peer: Peer) -> None:
@@ -331,7 +339,8 @@ async def test_a_refused_connection(open_stream: OpenStream) -> None:
     assert "refused" in (await failure(client)).lower()
 
 
-async def test_a_black_hole_costs_the_budget_and_no_more(open_stream: OpenStream) -> None:  # N5
+@pytest.mark.rule("N5")
+async def test_a_black_hole_costs_the_budget_and_no_more(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.ends_anyhow()
 
@@ -345,7 +354,8 @@ async def test_a_black_hole_costs_the_budget_and_no_more(open_stream: OpenStream
             assert 0.15 < time.monotonic() - started < 0.2 + PATIENCE / 2
 
 
-async def test_a_black_hole_leaves_time_for_the_next_backend(open_stream: OpenStream) -> None:  # N5
+@pytest.mark.rule("N5")
+async def test_a_black_hole_leaves_time_for_the_next_backend(open_stream: OpenStream) -> None:
     async def hole(peer: Peer) -> None:
         await peer.ends_anyhow()
 
@@ -414,7 +424,7 @@ def stops_at(step: str, pki: Pki, how: str) -> Script:
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_server_that_breaks_off_ends_this_stream_only(
     open_stream: OpenStream, pki: Pki, step: str, how: str
-) -> None:  # S25
+) -> None:  # attack S25
     client = Client()
     async with ScriptedServer(stops_at(step, pki, how)) as server:
         stream = open_stream(client, f"xmpp://127.0.0.1:{server.port}")
@@ -464,9 +474,10 @@ async def test_the_final_failure_names_every_backend(open_stream: OpenStream, pk
         )
 
 
+@pytest.mark.rule("N5")
 async def test_all_addresses_of_a_name_are_tried(
     open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch
-) -> None:  # N5
+) -> None:
     async def resolve(host: str, port: int) -> list[str]:
         assert host == "xmpp.example.org"
         return ["127.0.0.2", "127.0.0.1"]  # nobody listens on the first
@@ -496,6 +507,7 @@ async def test_names_resolve_to_each_address_once() -> None:
     assert await connector.resolve("::1", 5222) == ["::1"]
 
 
+@pytest.mark.rule("T18", "T19", "T20")
 @pytest.mark.parametrize(
     ("said", "condition"),
     [
@@ -506,7 +518,7 @@ async def test_names_resolve_to_each_address_once() -> None:
 )
 async def test_a_server_that_sends_no_stream_is_told(
     open_stream: OpenStream, said: str, condition: str
-) -> None:  # T18 to T20
+) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears_header()
         await peer.says(said)
@@ -520,7 +532,8 @@ async def test_a_server_that_sends_no_stream_is_told(
         assert condition in await failure(client)
 
 
-async def test_see_other_host_is_not_followed(open_stream: OpenStream) -> None:  # T25, S14
+@pytest.mark.rule("T25")
+async def test_see_other_host_is_not_followed(open_stream: OpenStream) -> None:  # attack S14
     async def script(peer: Peer) -> None:
         await peer.hears_header()
         error = "<see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>127.0.0.1:22</see-other-host>"
@@ -534,7 +547,8 @@ async def test_see_other_host_is_not_followed(open_stream: OpenStream) -> None: 
         assert server.connections == 1
 
 
-async def test_the_socket_is_quick_and_notices_a_dead_server(open_stream: OpenStream) -> None:  # T28
+@pytest.mark.rule("T28")
+async def test_the_socket_is_quick_and_notices_a_dead_server(open_stream: OpenStream) -> None:
     client = Client()
     async with ScriptedServer(good) as server:
         stream = open_stream(client, f"tcp://127.0.0.1:{server.port}")

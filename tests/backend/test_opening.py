@@ -64,7 +64,8 @@ async def test_a_connection_lost_as_the_handshake_ends_is_not_waited_for() -> No
         opening.secured(FakeTransport())
 
 
-async def test_what_was_said_in_clear_is_forgotten_in_tls() -> None:  # N11
+@pytest.mark.rule("N11")
+async def test_what_was_said_in_clear_is_forgotten_in_tls() -> None:
     opening = await before_the_handshake()
     secure = FakeTransport()
     opening.secured(secure)

@@ -21,7 +21,8 @@ async def silent(peer: Peer) -> None:
     await peer.ends_anyhow()
 
 
-async def test_domains_are_compared_folded() -> None:  # C2
+@pytest.mark.rule("C2")
+async def test_domains_are_compared_folded() -> None:
     backends = backends_of(("Example.ORG", "bücher.example"))
     for name in ("example.org", "EXAMPLE.org.", "xn--bcher-kva.example", "BÜCHER.example"):
         assert backends.serves(name)
@@ -29,7 +30,7 @@ async def test_domains_are_compared_folded() -> None:  # C2
         assert not backends.serves(name)
 
 
-async def test_only_configured_domains_are_connected_to() -> None:  # S14
+async def test_only_configured_domains_are_connected_to() -> None:  # attack S14
     client = Client()
     with pytest.raises(ConnectFailed, match=r"'127\.0\.0\.1:22' is not served here"):
         backends_of(("example.org",)).open_stream(

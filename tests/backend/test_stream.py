@@ -58,9 +58,10 @@ class Dialogue:
 # At work
 
 
+@pytest.mark.rule("P16")
 async def test_what_was_written_early_comes_first_and_in_order(
     open_stream: OpenStream, ready: Ready, scheme: str
-) -> None:  # P16
+) -> None:
     async def script(peer: Peer) -> None:
         assert await peer.hears_rest() == "<a/><b/><c/><d/>"
 
@@ -83,7 +84,8 @@ async def test_what_was_written_early_comes_first_and_in_order(
         stream.write(b"<e/>")  # lost: there is no stream any more
 
 
-async def test_one_read_is_one_call(open_stream: OpenStream, ready: Ready, scheme: str) -> None:  # HC17
+@pytest.mark.rule("HC17")
+async def test_one_read_is_one_call(open_stream: OpenStream, ready: Ready, scheme: str) -> None:
     async def script(peer: Peer) -> None:
         await peer.says("<a/><b/> <c/>", " \n ", "<mess", "age>\U0001f600</message>", "<d/>" + END)
         await peer.hears_rest()
@@ -117,9 +119,10 @@ async def test_the_language_of_the_header_is_put_on_stanzas_if_asked(
             await client.closed()
 
 
+@pytest.mark.rule("HC19", "WS17")
 async def test_a_restart_begins_a_new_stream_on_the_same_connection(
     open_stream: OpenStream, ready: Ready, scheme: str
-) -> None:  # HC19, WS17
+) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears("<auth/>")
         await peer.says(SUCCESS)
@@ -166,6 +169,7 @@ async def test_a_restart_without_success_is_refused(
         await talk.client.closed()
 
 
+@pytest.mark.rule("B5", "SM5")
 @pytest.mark.parametrize(
     ("said", "restart_allowed", "authenticated", "resumable"),
     [
@@ -183,7 +187,7 @@ async def test_a_restart_without_success_is_refused(
 )
 async def test_what_the_gateway_notices(
     open_stream: OpenStream, said: str, *, restart_allowed: bool, authenticated: bool, resumable: bool
-) -> None:  # B5, SM5
+) -> None:
     async def script(peer: Peer) -> None:
         await peer.negotiates()
         await peer.says(said)
@@ -275,7 +279,8 @@ async def test_what_a_server_does_not_take_is_bounded(
         ended.set()
 
 
-async def test_what_waits_for_the_stream_is_bounded(open_stream: OpenStream) -> None:  # P16
+@pytest.mark.rule("P16")
+async def test_what_waits_for_the_stream_is_bounded(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears_header()
         assert await peer.hears_rest() == ""
@@ -341,7 +346,8 @@ async def test_a_pause_that_is_over_before_the_stream_is_ready_has_no_effect(ope
 # The end
 
 
-async def test_the_client_closes(open_stream: OpenStream, ready: Ready, scheme: str) -> None:  # T24, HC21
+@pytest.mark.rule("T24", "HC21")
+async def test_the_client_closes(open_stream: OpenStream, ready: Ready, scheme: str) -> None:
     async def script(peer: Peer) -> None:
         assert await peer.hears(END) == "<presence type='unavailable'/>" + END
         await peer.says("<a/>", "<b/>")
@@ -360,7 +366,8 @@ async def test_the_client_closes(open_stream: OpenStream, ready: Ready, scheme: 
         assert await talk.client.next() == Closed(None)
 
 
-async def test_the_server_closes(open_stream: OpenStream, ready: Ready, scheme: str) -> None:  # HC21, T7
+@pytest.mark.rule("HC21", "T7")
+async def test_the_server_closes(open_stream: OpenStream, ready: Ready, scheme: str) -> None:
     async def script(peer: Peer) -> None:
         await peer.says("<a/>" + END)
         assert await peer.hears_rest() == END
@@ -372,9 +379,10 @@ async def test_the_server_closes(open_stream: OpenStream, ready: Ready, scheme: 
         assert await talk.client.next() == Closed(None)
 
 
+@pytest.mark.rule("T24")
 async def test_a_server_that_does_not_answer_our_end_tag(
     open_stream: OpenStream, ready: Ready, scheme: str
-) -> None:  # T24
+) -> None:
     async def script(peer: Peer) -> None:
         assert await peer.hears_rest() == END
 
@@ -385,7 +393,8 @@ async def test_a_server_that_does_not_answer_our_end_tag(
         assert await talk.client.next() == Closed(None)
 
 
-async def test_a_success_after_our_end_tag_is_no_reason_to_wait(open_stream: OpenStream) -> None:  # T24
+@pytest.mark.rule("T24")
+async def test_a_success_after_our_end_tag_is_no_reason_to_wait(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.negotiates()
         await peer.hears(END)
@@ -400,7 +409,8 @@ async def test_a_success_after_our_end_tag_is_no_reason_to_wait(open_stream: Ope
         assert await talk.client.next() == Closed(None)
 
 
-async def test_nothing_is_delivered_once_the_client_has_aborted(open_stream: OpenStream) -> None:  # SM11
+@pytest.mark.rule("SM11")
+async def test_nothing_is_delivered_once_the_client_has_aborted(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.negotiates()
         await peer.says("<a/>" + END)
@@ -429,10 +439,11 @@ async def test_a_server_that_answers_our_end_tag_by_closing_the_connection(
         assert await talk.client.next() == Closed(None)
 
 
+@pytest.mark.rule("T7")
 @pytest.mark.parametrize("how", [Peer.ends, Peer.resets])
 async def test_a_connection_lost_without_an_end_tag(
     open_stream: OpenStream, ready: Ready, scheme: str, how: Callable[[Peer], None]
-) -> None:  # T7, S25
+) -> None:  # attack S25
     async def script(peer: Peer) -> None:
         how(peer)
 
@@ -446,10 +457,11 @@ async def test_a_connection_lost_without_an_end_tag(
         talk.stream.resume_reading()
 
 
+@pytest.mark.rule("T7")
 @pytest.mark.parametrize("how", [Peer.ends, Peer.resets])
 async def test_an_open_stream_that_is_lost(
     open_stream: OpenStream, ready: Ready, scheme: str, how: Callable[[Peer], None]
-) -> None:  # T7
+) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears("<bye/>")
         how(peer)
@@ -462,9 +474,8 @@ async def test_an_open_stream_that_is_lost(
     assert len(talk.client.calls) == 3
 
 
-async def test_abort_keeps_the_stream_resumable(
-    open_stream: OpenStream, ready: Ready, scheme: str
-) -> None:  # SM5, SM11, WS15, HC22
+@pytest.mark.rule("SM5", "SM11", "WS15", "HC22")
+async def test_abort_keeps_the_stream_resumable(open_stream: OpenStream, ready: Ready, scheme: str) -> None:
     data = b"<m>" + b"x" * 1_000_000 + b"</m>"
     aborted = asyncio.Event()
 
@@ -486,9 +497,10 @@ async def test_abort_keeps_the_stream_resumable(
         assert await talk.client.closed() is None
 
 
+@pytest.mark.rule("SM11")
 async def test_abort_is_no_reset_though_the_server_is_still_sending(
     open_stream: OpenStream, ready: Ready, scheme: str
-) -> None:  # SM11
+) -> None:
     aborted = asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -543,6 +555,7 @@ async def test_ending_a_stream_that_still_connects(
         assert await talk.client.closed() is None
 
 
+@pytest.mark.rule("T19", "T20", "T27")
 @pytest.mark.parametrize(
     ("said", "condition"),
     [
@@ -555,7 +568,7 @@ async def test_ending_a_stream_that_still_connects(
 )
 async def test_bad_xml_from_the_server_is_answered(
     open_stream: OpenStream, ready: Ready, scheme: str, said: str, condition: str
-) -> None:  # T19, T20, T27
+) -> None:
     async def script(peer: Peer) -> None:
         await peer.says(said)
         heard = await peer.hears_rest()
@@ -571,7 +584,8 @@ async def test_bad_xml_from_the_server_is_answered(
         assert error.condition.startswith(condition)
 
 
-async def test_bad_xml_after_our_end_tag_is_not_answered(open_stream: OpenStream) -> None:  # T24
+@pytest.mark.rule("T24")
+async def test_bad_xml_after_our_end_tag_is_not_answered(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.negotiates()
         await peer.hears(END)
@@ -585,10 +599,11 @@ async def test_bad_xml_after_our_end_tag_is_not_answered(open_stream: OpenStream
         assert isinstance(await talk.client.closed(), BadStream)
 
 
+@pytest.mark.rule("T23", "T26", "HC13")
 @pytest.mark.parametrize("end", [END, ""])
 async def test_a_stream_error_is_delivered_then_the_stream_is_closed(
     open_stream: OpenStream, ready: Ready, scheme: str, end: str
-) -> None:  # T23, T26, HC13
+) -> None:
     error = "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
 
     async def script(peer: Peer) -> None:
@@ -611,7 +626,7 @@ async def test_a_stream_error_is_delivered_then_the_stream_is_closed(
 
 async def test_a_client_that_does_not_authenticate_is_ended(
     open_stream: OpenStream, ready: Ready, scheme: str
-) -> None:  # S3
+) -> None:  # attack S3
     async def script(peer: Peer) -> None:
         await peer.says(f"<failure {SASL}/>")
         assert await peer.hears_rest() == END
@@ -673,9 +688,10 @@ async def test_a_handler_that_raises_costs_its_own_stream(
         assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.rule("G9")
 async def test_no_payload_is_logged(
     open_stream: OpenStream, ready: Ready, scheme: str, caplog: pytest.LogCaptureFixture
-) -> None:  # S28, G9
+) -> None:  # attack S28
     caplog.set_level(logging.DEBUG)
 
     async def script(peer: Peer) -> None:

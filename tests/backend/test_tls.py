@@ -9,7 +9,8 @@ from boshgate.backend.tls import client_context
 from tests.backend.conftest import Pki
 
 
-def test_certificates_are_always_verified_and_old_tls_is_off(pki: Pki) -> None:  # N8, N13
+@pytest.mark.rule("N8", "N13")
+def test_certificates_are_always_verified_and_old_tls_is_off(pki: Pki) -> None:
     for context in (client_context(pki.ca_file, alpn=True), client_context(None, alpn=False)):
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname

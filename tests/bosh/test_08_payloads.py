@@ -20,26 +20,30 @@ def opened(policy: object = POLICY, **attributes: int) -> Chat:
     return chat
 
 
-def test_payloads_are_forwarded_at_once_in_document_order(chat: Chat) -> None:  # P1, P2, P8
+@pytest.mark.rule("P1", "P2", "P8")
+def test_payloads_are_forwarded_at_once_in_document_order(chat: Chat) -> None:
     answer = chat.post(message("m1"), message("m2"), "<r xmlns='urn:xmpp:sm:3'/>")
     assert chat.stanzas == [message("m1"), message("m2"), "<r xmlns='urn:xmpp:sm:3'/>"]
     assert answer.held
 
 
-def test_payload_of_the_server_answers_the_held_request(chat: Chat) -> None:  # P5
+@pytest.mark.rule("P5")
+def test_payload_of_the_server_answers_the_held_request(chat: Chat) -> None:
     answer = chat.post()
     chat.server(message("m1"), message("m2"))
     assert answer.body == f"<body xmlns='{HTTPBIND}'>{message('m1')}{message('m2')}</body>"
 
 
-def test_payloads_wait_for_a_request_and_go_with_the_next_one(chat: Chat) -> None:  # P11
+@pytest.mark.rule("P11")
+def test_payloads_wait_for_a_request_and_go_with_the_next_one(chat: Chat) -> None:
     chat.server(message("m1"))
     chat.server(message("m2"))
     assert chat.post().payloads == ["m1", "m2"]
     assert chat.post().held
 
 
-def test_nothing_within_wait_is_an_empty_response(chat: Chat) -> None:  # P6, P10
+@pytest.mark.rule("P6", "P10")
+def test_nothing_within_wait_is_an_empty_response(chat: Chat) -> None:
     answer = chat.post()
     chat.wait(59.999)
     assert answer.held
@@ -47,14 +51,16 @@ def test_nothing_within_wait_is_an_empty_response(chat: Chat) -> None:  # P6, P1
     assert answer.body == EMPTY
 
 
-def test_new_request_releases_the_held_one(chat: Chat) -> None:  # P7, P9
+@pytest.mark.rule("P7", "P9")
+def test_new_request_releases_the_held_one(chat: Chat) -> None:
     first = chat.post()
     second = chat.post()
     assert first.body == EMPTY
     assert second.held
 
 
-def test_wait_counts_from_the_arrival_of_that_request() -> None:  # P6
+@pytest.mark.rule("P6")
+def test_wait_counts_from_the_arrival_of_that_request() -> None:
     chat = opened(replace(POLICY, max_hold=2), hold=2)
     first = chat.post()
     chat.wait(40)
@@ -68,7 +74,8 @@ def test_wait_counts_from_the_arrival_of_that_request() -> None:  # P6
     assert second.body == EMPTY
 
 
-def test_request_that_came_first_makes_those_below_it_be_answered_in_time() -> None:  # P4, P6
+@pytest.mark.rule("P4", "P6")
+def test_request_that_came_first_makes_those_below_it_be_answered_in_time() -> None:
     chat = opened(replace(POLICY, max_hold=2), hold=2)
     second = chat.post(rid=102)
     chat.wait(10)
@@ -78,7 +85,8 @@ def test_request_that_came_first_makes_those_below_it_be_answered_in_time() -> N
     assert first.body == second.body == EMPTY
 
 
-def test_zero_hold_is_answered_at_once_although_wait_is_not_zero() -> None:  # O6
+@pytest.mark.rule("O6")
+def test_zero_hold_is_answered_at_once_although_wait_is_not_zero() -> None:
     chat = opened(hold=0)
     assert chat.post(message("m1")).body is not None
 
@@ -86,18 +94,21 @@ def test_zero_hold_is_answered_at_once_although_wait_is_not_zero() -> None:  # O
 # XEP-0206 section 2: what may share a response
 
 
-def test_features_come_alone(chat: Chat) -> None:  # W6
+@pytest.mark.rule("W6")
+def test_features_come_alone(chat: Chat) -> None:
     chat.server(message("m1"), FEATURES, message("m2"))
     assert [chat.post().payloads for _ in range(3)] == [["m1"], ["features"], ["m2"]]
 
 
-def test_one_element_of_sasl_at_a_time(chat: Chat) -> None:  # W6
+@pytest.mark.rule("W6")
+def test_one_element_of_sasl_at_a_time(chat: Chat) -> None:
     chat.server(CHALLENGE, SUCCESS, message("m1"), f"<failure xmlns='{SASL}'/>")
     kinds = [chat.post().payloads for _ in range(4)]
     assert kinds == [["challenge"], ["success"], ["m1"], ["failure"]]
 
 
-def test_sasl_failure_does_not_end_the_session(chat: Chat) -> None:  # B13, E16
+@pytest.mark.rule("B13", "E16")
+def test_sasl_failure_does_not_end_the_session(chat: Chat) -> None:
     answer = chat.post(f"<auth xmlns='{SASL}'/>")
     chat.server(f"<failure xmlns='{SASL}'><not-authorized/></failure>")
     assert answer.payloads == ["failure"]
@@ -105,12 +116,14 @@ def test_sasl_failure_does_not_end_the_session(chat: Chat) -> None:  # B13, E16
     assert chat.alive
 
 
-def test_elements_that_are_no_stanzas_share_a_response_with_stanzas(chat: Chat) -> None:  # W6
+@pytest.mark.rule("W6")
+def test_elements_that_are_no_stanzas_share_a_response_with_stanzas(chat: Chat) -> None:
     chat.server("<a h='1' xmlns='urn:xmpp:sm:3'/>", message("m1"), "<success xmlns='urn:xmpp:sasl:2'/>")
     assert chat.post().payloads == ["a", "m1", "success"]
 
 
-def test_queued_portions_answer_several_held_requests_in_order() -> None:  # P4, W6
+@pytest.mark.rule("P4", "W6")
+def test_queued_portions_answer_several_held_requests_in_order() -> None:
     chat = opened(replace(POLICY, max_hold=2), hold=2)
     first, second = chat.post(), chat.post()
     chat.server(CHALLENGE, message("m1"), message("m2"))
@@ -120,19 +133,22 @@ def test_queued_portions_answer_several_held_requests_in_order() -> None:  # P4,
 # P13, P14: bounds
 
 
-def test_long_queue_is_divided_between_elements() -> None:  # P14
+@pytest.mark.rule("P14")
+def test_long_queue_is_divided_between_elements() -> None:
     chat = opened(replace(POLICY, max_response_bytes=2 * len(message("m1"))))
     chat.server(*(message(f"m{number}") for number in range(1, 6)))
     assert [chat.post().payloads for _ in range(3)] == [["m1", "m2"], ["m3", "m4"], ["m5"]]
 
 
-def test_element_longer_than_a_response_may_be_is_never_divided() -> None:  # P14
+@pytest.mark.rule("P14")
+def test_element_longer_than_a_response_may_be_is_never_divided() -> None:
     chat = opened(replace(POLICY, max_response_bytes=10))
     chat.server(message("m1"), message("m2"))
     assert [chat.post().payloads for _ in range(2)] == [["m1"], ["m2"]]
 
 
-def test_server_is_not_read_while_too_much_waits() -> None:  # P13
+@pytest.mark.rule("P13")
+def test_server_is_not_read_while_too_much_waits() -> None:
     size = len(message("m1"))
     chat = opened(replace(POLICY, max_pending_bytes=4 * size, max_response_bytes=2 * size))
     chat.server(*(message(f"m{number}") for number in range(1, 5)))
@@ -148,7 +164,8 @@ def test_server_is_not_read_while_too_much_waits() -> None:  # P13
     assert chat.streams == [Throttle("STREAM", on=True), Throttle("STREAM", on=False)]
 
 
-def test_one_quarter_is_little_enough_to_read_on() -> None:  # P13
+@pytest.mark.rule("P13")
+def test_one_quarter_is_little_enough_to_read_on() -> None:
     size = len(message("m1"))
     chat = opened(replace(POLICY, max_pending_bytes=4 * size, max_response_bytes=4 * size))
     chat.server(*(message(f"m{number}") for number in range(1, 6)))
@@ -156,14 +173,16 @@ def test_one_quarter_is_little_enough_to_read_on() -> None:  # P13
     assert chat.streams == [Throttle("STREAM", on=True), Throttle("STREAM", on=False)]
 
 
-def test_payloads_for_a_held_request_do_not_count_as_waiting() -> None:  # P13
+@pytest.mark.rule("P13")
+def test_payloads_for_a_held_request_do_not_count_as_waiting() -> None:
     chat = opened(replace(POLICY, max_pending_bytes=1))
     chat.post()
     chat.server(message("m1"))
     assert chat.streams == []
 
 
-def test_server_is_read_again_when_its_stream_is_closed() -> None:  # T24
+@pytest.mark.rule("T24")
+def test_server_is_read_again_when_its_stream_is_closed() -> None:
     chat = opened(replace(POLICY, max_pending_bytes=1))
     chat.server(message("m1"))
     chat.post(type="terminate")
@@ -175,7 +194,8 @@ def test_server_is_read_again_when_its_stream_is_closed() -> None:  # T24
 # What the client may not send to the server
 
 
-def test_starttls_is_answered_here_and_ends_the_session(chat: Chat) -> None:  # B7
+@pytest.mark.rule("B7")
+def test_starttls_is_answered_here_and_ends_the_session(chat: Chat) -> None:
     answer = chat.post(message("m1"), f"<starttls xmlns='{TLS}'/>", message("m2"))
     assert chat.stanzas == [message("m1")]
     assert answer.payloads == ["failure"]
@@ -184,7 +204,8 @@ def test_starttls_is_answered_here_and_ends_the_session(chat: Chat) -> None:  # 
     assert chat.session.discarded == 1
 
 
-def test_compress_is_refused_here_and_nothing_else_happens(chat: Chat) -> None:  # B8
+@pytest.mark.rule("B8")
+def test_compress_is_refused_here_and_nothing_else_happens(chat: Chat) -> None:
     answer = chat.post(
         message("m1"), f"<compress xmlns='{COMPRESS}'><method>zlib</method></compress>", message("m2")
     )
@@ -193,12 +214,14 @@ def test_compress_is_refused_here_and_nothing_else_happens(chat: Chat) -> None: 
     assert chat.alive
 
 
-def test_compress_alone_sends_nothing(chat: Chat) -> None:  # B8
+@pytest.mark.rule("B8")
+def test_compress_alone_sends_nothing(chat: Chat) -> None:
     chat.post(f"<compress xmlns='{COMPRESS}'/>")
     assert chat.stanzas == []
 
 
-def test_stream_error_of_the_client_terminates(chat: Chat) -> None:  # B14
+@pytest.mark.rule("B14")
+def test_stream_error_of_the_client_terminates(chat: Chat) -> None:
     answer = chat.post(message("m1"), f"<stream:error xmlns:stream='{STREAMS}'/>", message("m2"))
     assert chat.stanzas == [message("m1")]
     assert chat.streams == [CloseStream("STREAM", clean=True)]

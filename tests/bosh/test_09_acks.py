@@ -26,7 +26,8 @@ def acking() -> Chat:
 # --- 9.1: what the connection manager has received ---------------------------------------------------------
 
 
-def test_creation_response_announces_it(acking: Chat) -> None:  # A2
+@pytest.mark.rule("A2")
+def test_creation_response_announces_it(acking: Chat) -> None:
     assert acking.creation.attributes["ack"] == "100"
 
 
@@ -41,7 +42,8 @@ def test_who_does_not_ask_for_it_gets_none(attributes: dict[str, Any]) -> None: 
     assert [answer.attributes for answer in chat.log[1:]] == [{}]
 
 
-def test_highest_rid_without_a_hole_below(acking: Chat) -> None:  # A1
+@pytest.mark.rule("A1")
+def test_highest_rid_without_a_hole_below(acking: Chat) -> None:
     first = acking.post(rid=101)
     assert acking.post(message("m1"), rid=103).held
     acking.server(message("in"))
@@ -50,14 +52,16 @@ def test_highest_rid_without_a_hole_below(acking: Chat) -> None:  # A1
     assert second.attributes == {"ack": "103"}
 
 
-def test_no_ack_that_says_the_same_as_the_answer_itself(acking: Chat) -> None:  # A3
+@pytest.mark.rule("A3")
+def test_no_ack_that_says_the_same_as_the_answer_itself(acking: Chat) -> None:
     answer = acking.post()
     acking.wait(60)
     assert answer.body == EMPTY
     assert acking.post(type="terminate").held
 
 
-def test_ack_goes_with_payloads_and_is_repeated(acking: Chat) -> None:  # A1, R5
+@pytest.mark.rule("A1", "R5")
+def test_ack_goes_with_payloads_and_is_repeated(acking: Chat) -> None:
     wide = begin(hold=2)
     first = wide.post(rid=101, ack=100)
     wide.post(rid=102, ack=100)
@@ -70,7 +74,8 @@ def test_ack_goes_with_payloads_and_is_repeated(acking: Chat) -> None:  # A1, R5
 # --- 9.2: what the client has received --------------------------------------------------------------------
 
 
-def test_unacknowledged_responses_are_kept(acking: Chat) -> None:  # A4, A8
+@pytest.mark.rule("A4", "A8")
+def test_unacknowledged_responses_are_kept(acking: Chat) -> None:
     for rid in range(101, 120):
         acking.post(rid=rid, ack=100)
     assert acking.post(rid=101, ack=100).attributes == {"ack": "102"}
@@ -79,7 +84,8 @@ def test_unacknowledged_responses_are_kept(acking: Chat) -> None:  # A4, A8
     assert acking.post(rid=105, ack=100).end == NOT_FOUND
 
 
-def test_request_without_ack_acknowledges_all_that_was_sent(acking: Chat) -> None:  # A5
+@pytest.mark.rule("A5")
+def test_request_without_ack_acknowledges_all_that_was_sent(acking: Chat) -> None:
     acking.post(rid=101, ack=100)
     acking.post(rid=102)  # 101 was outstanding then
     assert acking.post(rid=101, ack=100).attributes == {"ack": "102"}
@@ -87,15 +93,17 @@ def test_request_without_ack_acknowledges_all_that_was_sent(acking: Chat) -> Non
     assert acking.post(rid=101, ack=100).end == NOT_FOUND
 
 
-def test_response_to_an_outstanding_request_is_not_acknowledged(acking: Chat) -> None:  # A5
+@pytest.mark.rule("A5")
+def test_response_to_an_outstanding_request_is_not_acknowledged(acking: Chat) -> None:
     acking.break_(acking.post(rid=101))
     acking.post(rid=102)
     assert acking.post(rid=101).attributes == {"ack": "102"}
     assert acking.post(rid=100).end == NOT_FOUND
 
 
+@pytest.mark.rule("A7")
 @pytest.mark.parametrize("ack", [101, 102, 103, 9007199254740991])
-def test_nobody_acknowledges_what_was_not_sent(acking: Chat, ack: int) -> None:  # A7
+def test_nobody_acknowledges_what_was_not_sent(acking: Chat, ack: int) -> None:
     acking.post(rid=101, ack=100)
     answer = acking.post(rid=102, ack=ack)
     assert acking.post(rid=101, ack=100).attributes == {"ack": "102"}
@@ -104,12 +112,14 @@ def test_nobody_acknowledges_what_was_not_sent(acking: Chat, ack: int) -> None: 
     assert acking.post(rid=102, ack=ack).payloads == ["in"]
 
 
-def test_ack_that_is_no_number_is_a_bad_request(acking: Chat) -> None:  # A7
+@pytest.mark.rule("A7")
+def test_ack_that_is_no_number_is_a_bad_request(acking: Chat) -> None:
     assert acking.post(message("m1"), ack="-1").end == ("terminate", "bad-request")
     assert acking.stanzas == []
 
 
-def test_buffer_has_a_limit_for_who_never_acknowledges() -> None:  # A8
+@pytest.mark.rule("A8")
+def test_buffer_has_a_limit_for_who_never_acknowledges() -> None:
     chat = begin(max_unacknowledged_bytes=3000)
     for rid in range(101, 200):
         chat.post(rid=rid, ack=100)
@@ -118,7 +128,8 @@ def test_buffer_has_a_limit_for_who_never_acknowledges() -> None:  # A8
     assert chat.post(rid=189, ack=100).end == NOT_FOUND
 
 
-def test_as_many_as_others_have_are_always_kept() -> None:  # A8
+@pytest.mark.rule("A8")
+def test_as_many_as_others_have_are_always_kept() -> None:
     chat = begin(max_unacknowledged_bytes=0)
     for rid in range(101, 110):
         chat.post(rid=rid, ack=100)
@@ -126,7 +137,8 @@ def test_as_many_as_others_have_are_always_kept() -> None:  # A8
     assert chat.post(rid=106, ack=100).end == NOT_FOUND
 
 
-def test_old_ack_reports_what_is_missing_once(acking: Chat) -> None:  # A6
+@pytest.mark.rule("A6")
+def test_old_ack_reports_what_is_missing_once(acking: Chat) -> None:
     acking.post(rid=101, ack=100)
     acking.server(message("lost"))
     acking.wait(1)
@@ -140,7 +152,8 @@ def test_old_ack_reports_what_is_missing_once(acking: Chat) -> None:  # A6
     assert held.attributes == {"ack": "104", "report": "101", "time": "2000"}
 
 
-def test_report_goes_to_the_oldest_request_with_what_waits(acking: Chat) -> None:  # A6, P4
+@pytest.mark.rule("A6", "P4")
+def test_report_goes_to_the_oldest_request_with_what_waits(acking: Chat) -> None:
     wide = begin(hold=2)
     wide.post(rid=101, ack=100)
     wide.server(message("lost"))
@@ -152,14 +165,16 @@ def test_report_goes_to_the_oldest_request_with_what_waits(acking: Chat) -> None
     assert wide.stanzas == [message("m1")]
 
 
-def test_responses_that_merely_crossed_are_not_reported(acking: Chat) -> None:  # A6
+@pytest.mark.rule("A6")
+def test_responses_that_merely_crossed_are_not_reported(acking: Chat) -> None:
     acking.post(rid=101, ack=100)
     acking.server(message("m1"))
     acking.wait(0.5)
     assert acking.post(rid=102, ack=100).held
 
 
-def test_response_that_was_sent_again_is_not_missing_yet(acking: Chat) -> None:  # A6
+@pytest.mark.rule("A6")
+def test_response_that_was_sent_again_is_not_missing_yet(acking: Chat) -> None:
     acking.post(rid=101)
     acking.server(message("lost"))
     acking.wait(5)
@@ -172,7 +187,8 @@ def test_response_that_was_sent_again_is_not_missing_yet(acking: Chat) -> None: 
     assert answer.attributes == {"ack": "103", "report": "101", "time": "1000"}
 
 
-def test_time_fits_into_sixteen_bits() -> None:  # A6
+@pytest.mark.rule("A6")
+def test_time_fits_into_sixteen_bits() -> None:
     chat = begin(inactivity=200)
     chat.post(rid=101)
     chat.server(message("lost"))
@@ -180,7 +196,8 @@ def test_time_fits_into_sixteen_bits() -> None:  # A6
     assert chat.post(rid=102, ack=100).attributes == {"report": "101", "time": "65535"}
 
 
-def test_report_is_not_wasted_on_a_broken_connection(acking: Chat) -> None:  # A6
+@pytest.mark.rule("A6")
+def test_report_is_not_wasted_on_a_broken_connection(acking: Chat) -> None:
     wide = begin(hold=2)
     wide.post(rid=101)
     wide.server(message("lost"))
@@ -189,7 +206,8 @@ def test_report_is_not_wasted_on_a_broken_connection(acking: Chat) -> None:  # A
     assert wide.post(rid=103, ack=100).attributes == {"report": "101", "time": "2000"}
 
 
-def test_answer_to_a_pause_reports_too(acking: Chat) -> None:  # A6
+@pytest.mark.rule("A6")
+def test_answer_to_a_pause_reports_too(acking: Chat) -> None:
     acking.post(rid=101)
     acking.server(message("lost"))
     acking.wait(2)
@@ -204,7 +222,8 @@ def test_answer_to_a_pause_reports_too(acking: Chat) -> None:  # A6
     assert last.body == EMPTY
 
 
-def test_response_that_is_no_longer_there_is_not_reported() -> None:  # A6
+@pytest.mark.rule("A6")
+def test_response_that_is_no_longer_there_is_not_reported() -> None:
     chat = begin(max_unacknowledged_bytes=0)
     for rid in range(101, 105):
         chat.post(rid=rid)

@@ -8,7 +8,8 @@ from boshgate.bosh.events import CloseStream
 from tests.bosh.chat import EMPTY, POLICY, Chat, message
 
 
-def test_session_ends_when_nobody_asks_for_longer_than_inactivity(chat: Chat) -> None:  # I1
+@pytest.mark.rule("I1")
+def test_session_ends_when_nobody_asks_for_longer_than_inactivity(chat: Chat) -> None:
     chat.wait(29.999)
     assert chat.alive
     chat.wait(0.001)
@@ -20,13 +21,15 @@ def test_session_ends_when_nobody_asks_for_longer_than_inactivity(chat: Chat) ->
     assert chat.post().end == ("terminate", "item-not-found")
 
 
-def test_inactivity_does_not_count_while_a_request_is_held(chat: Chat) -> None:  # I1
+@pytest.mark.rule("I1")
+def test_inactivity_does_not_count_while_a_request_is_held(chat: Chat) -> None:
     chat.post()
     chat.wait(59)
     assert chat.alive
 
 
-def test_inactivity_counts_from_the_last_response_not_from_the_last_request(chat: Chat) -> None:  # I1
+@pytest.mark.rule("I1")
+def test_inactivity_counts_from_the_last_response_not_from_the_last_request(chat: Chat) -> None:
     chat.post()
     chat.wait(60)
     chat.wait(29.999)
@@ -35,13 +38,15 @@ def test_inactivity_counts_from_the_last_response_not_from_the_last_request(chat
     assert not chat.alive
 
 
-def test_early_request_is_unanswered_so_that_nobody_is_inactive(chat: Chat) -> None:  # I1
+@pytest.mark.rule("I1")
+def test_early_request_is_unanswered_so_that_nobody_is_inactive(chat: Chat) -> None:
     chat.post(rid=102)
     chat.wait(59.999)
     assert chat.alive
 
 
-def test_replayed_response_is_a_response(chat: Chat) -> None:  # I1, R12
+@pytest.mark.rule("I1", "R12")
+def test_replayed_response_is_a_response(chat: Chat) -> None:
     chat.post(rid=101)
     chat.server(message("m1"))
     chat.wait(29)
@@ -59,7 +64,8 @@ def test_what_nobody_fetched_is_reported(chat: Chat) -> None:
     assert chat.ended.undelivered == 2
 
 
-def test_pause_answers_all_held_requests_itself_without_payloads(chat: Chat) -> None:  # I5, I6
+@pytest.mark.rule("I5", "I6")
+def test_pause_answers_all_held_requests_itself_without_payloads(chat: Chat) -> None:
     first = chat.post()
     pause = chat.post(pause=60)
     assert (first.body, pause.body) == (EMPTY, EMPTY)
@@ -69,18 +75,21 @@ def test_pause_answers_all_held_requests_itself_without_payloads(chat: Chat) -> 
     assert not chat.alive
 
 
-def test_payloads_that_wait_do_not_go_with_the_pause(chat: Chat) -> None:  # I6
+@pytest.mark.rule("I6")
+def test_payloads_that_wait_do_not_go_with_the_pause(chat: Chat) -> None:
     chat.server(message("m1"))
     assert chat.post(pause=60).body == EMPTY
     assert chat.post().payloads == ["m1"]
 
 
-def test_payloads_of_the_pause_request_are_forwarded(chat: Chat) -> None:  # I10
+@pytest.mark.rule("I10")
+def test_payloads_of_the_pause_request_are_forwarded(chat: Chat) -> None:
     chat.post(message("m1"), pause=60)
     assert chat.stanzas == [message("m1")]
 
 
-def test_next_request_resets_inactivity(chat: Chat) -> None:  # I7
+@pytest.mark.rule("I7")
+def test_next_request_resets_inactivity(chat: Chat) -> None:
     chat.post(pause=60)
     chat.wait(50)
     chat.post()
@@ -91,7 +100,8 @@ def test_next_request_resets_inactivity(chat: Chat) -> None:  # I7
     assert not chat.alive
 
 
-def test_early_request_resets_inactivity_too(chat: Chat) -> None:  # I7
+@pytest.mark.rule("I7")
+def test_early_request_resets_inactivity_too(chat: Chat) -> None:
     chat.post(pause=120)
     early = chat.post(rid=103)
     chat.break_(early)
@@ -99,7 +109,8 @@ def test_early_request_resets_inactivity_too(chat: Chat) -> None:  # I7
     assert not chat.alive
 
 
-def test_repeat_of_another_request_resets_inactivity(chat: Chat) -> None:  # I7, R12
+@pytest.mark.rule("I7", "R12")
+def test_repeat_of_another_request_resets_inactivity(chat: Chat) -> None:
     chat.post(rid=101)
     chat.post(rid=102, pause=120)
     assert chat.post(rid=101).body == EMPTY
@@ -107,7 +118,8 @@ def test_repeat_of_another_request_resets_inactivity(chat: Chat) -> None:  # I7,
     assert not chat.alive
 
 
-def test_repeat_of_an_unanswered_request_resets_inactivity(wide: Chat) -> None:  # I7, R12
+@pytest.mark.rule("I7", "R12")
+def test_repeat_of_an_unanswered_request_resets_inactivity(wide: Chat) -> None:
     wide.break_(wide.post(rid=103))
     wide.post(rid=101, pause=120)
     again = wide.post(rid=103)
@@ -118,7 +130,8 @@ def test_repeat_of_an_unanswered_request_resets_inactivity(wide: Chat) -> None: 
     assert not wide.alive
 
 
-def test_shorter_pause_than_inactivity_is_obeyed(chat: Chat) -> None:  # I8
+@pytest.mark.rule("I8")
+def test_shorter_pause_than_inactivity_is_obeyed(chat: Chat) -> None:
     chat.post(pause=5)
     chat.wait(4.999)
     assert chat.alive
@@ -126,7 +139,8 @@ def test_shorter_pause_than_inactivity_is_obeyed(chat: Chat) -> None:  # I8
     assert not chat.alive
 
 
-def test_longer_pause_than_maxpause_is_cut(chat: Chat) -> None:  # I9
+@pytest.mark.rule("I9")
+def test_longer_pause_than_maxpause_is_cut(chat: Chat) -> None:
     chat.post(pause=65535)
     chat.wait(119.999)
     assert chat.alive
@@ -134,13 +148,15 @@ def test_longer_pause_than_maxpause_is_cut(chat: Chat) -> None:  # I9
     assert not chat.alive
 
 
+@pytest.mark.rule("I9")
 @pytest.mark.parametrize("pause", ["0", "-1", "", "x", "1.5", "65536"])
-def test_malformed_pause_is_bad_request_and_nothing_is_forwarded(chat: Chat, pause: str) -> None:  # I9
+def test_malformed_pause_is_bad_request_and_nothing_is_forwarded(chat: Chat, pause: str) -> None:
     assert chat.post(message("m1"), pause=pause).end == ("terminate", "bad-request")
     assert chat.stanzas == []
 
 
-def test_pause_means_nothing_where_it_is_not_offered() -> None:  # I4
+@pytest.mark.rule("I4")
+def test_pause_means_nothing_where_it_is_not_offered() -> None:
     chat = Chat(replace(POLICY, max_pause=0))
     chat.open()
     assert chat.post(pause="nonsense").held
@@ -148,7 +164,8 @@ def test_pause_means_nothing_where_it_is_not_offered() -> None:  # I4
     assert chat.post(rid=104, pause=60).end == ("terminate", "item-not-found")
 
 
-def test_lost_pause_response_can_be_asked_for_again(chat: Chat) -> None:  # I11
+@pytest.mark.rule("I11")
+def test_lost_pause_response_can_be_asked_for_again(chat: Chat) -> None:
     chat.post(rid=101, pause=120)
     chat.wait(60)
     assert chat.post(rid=101, pause=120).body == EMPTY
@@ -156,7 +173,8 @@ def test_lost_pause_response_can_be_asked_for_again(chat: Chat) -> None:  # I11
     assert chat.alive
 
 
-def test_pauses_take_no_room_in_the_buffer(chat: Chat) -> None:  # R4
+@pytest.mark.rule("R4")
+def test_pauses_take_no_room_in_the_buffer(chat: Chat) -> None:
     for rid in (101, 102):
         chat.post(rid=rid)
         chat.server(message(f"m{rid}"))
@@ -167,7 +185,8 @@ def test_pauses_take_no_room_in_the_buffer(chat: Chat) -> None:  # R4
     assert chat.post(rid=103, pause=60).end == ("terminate", "item-not-found")
 
 
-def test_pause_behind_a_hole_is_carried_out_in_its_turn(chat: Chat) -> None:  # I10, P2
+@pytest.mark.rule("I10", "P2")
+def test_pause_behind_a_hole_is_carried_out_in_its_turn(chat: Chat) -> None:
     pause = chat.post(rid=102, pause=120)
     assert pause.held
     first = chat.post(rid=101)
@@ -185,7 +204,8 @@ def test_pause_whose_connection_broke_counts_all_the_same(chat: Chat) -> None:
     assert chat.post(rid=102, pause=120).body == EMPTY
 
 
-def test_polling_session_may_be_silent_for_longer() -> None:  # S6
+@pytest.mark.rule("S6")
+def test_polling_session_may_be_silent_for_longer() -> None:
     chat = Chat(wait=0)
     chat.wait(45.999)
     assert chat.alive

@@ -26,7 +26,8 @@ def poller() -> Chat:
     return begin()
 
 
-def test_polls_in_time_are_answered_at_once(poller: Chat) -> None:  # O6
+@pytest.mark.rule("O6")
+def test_polls_in_time_are_answered_at_once(poller: Chat) -> None:
     for _ in range(5):
         assert poller.post().body == EMPTY
         poller.wait(5)
@@ -34,7 +35,8 @@ def test_polls_in_time_are_answered_at_once(poller: Chat) -> None:  # O6
     assert poller.post().payloads == ["m1"]
 
 
-def test_hc11_polling_session() -> None:  # O3
+@pytest.mark.rule("O3")
+def test_hc11_polling_session() -> None:
     chat = begin()
     chat.server(message("m1"))
     assert chat.post().payloads == ["m1"]
@@ -46,8 +48,9 @@ def test_hc11_polling_session() -> None:  # O3
     assert chat.ended.condition == "policy-violation"
 
 
+@pytest.mark.rule("O6")
 @pytest.mark.parametrize("attributes", [{"wait": 0}, {"hold": 0}, {"wait": 0, "hold": 0}])
-def test_either_number_makes_it_a_polling_session(attributes: dict[str, int]) -> None:  # O6
+def test_either_number_makes_it_a_polling_session(attributes: dict[str, int]) -> None:
     chat = begin(**attributes)
     chat.post()
     assert chat.post().end == VIOLATION
@@ -76,22 +79,25 @@ def test_hc11_what_is_no_poll_may_come_at_any_time(poller: Chat, something: Call
         assert poller.post().type is None  # the poll before it was not the last request
 
 
-def test_hc11_in_a_normal_session_that_rhythm_is_no_violation(chat: Chat) -> None:  # O3
+@pytest.mark.rule("O3")
+def test_hc11_in_a_normal_session_that_rhythm_is_no_violation(chat: Chat) -> None:
     for _ in range(20):
         chat.post()
         chat.wait(0.1)
     assert chat.alive
 
 
+@pytest.mark.rule("O3")
 @pytest.mark.parametrize(("seconds", "alive"), [(4.4, False), (4.5, True)])
-def test_clocks_may_differ_a_little(poller: Chat, seconds: float, alive: bool) -> None:  # O3
+def test_clocks_may_differ_a_little(poller: Chat, seconds: float, alive: bool) -> None:
     poller.post()
     poller.wait(seconds)
     poller.post()
     assert poller.alive is alive
 
 
-def test_repeats_are_no_polls(poller: Chat) -> None:  # O3, R12
+@pytest.mark.rule("O3", "R12")
+def test_repeats_are_no_polls(poller: Chat) -> None:
     poller.post(rid=102)
     poller.wait(4)
     assert poller.post(rid=102).body == EMPTY
@@ -99,7 +105,8 @@ def test_repeats_are_no_polls(poller: Chat) -> None:  # O3, R12
     assert poller.post(rid=103).body == EMPTY
 
 
-def test_where_no_polling_is_announced_there_is_no_limit() -> None:  # O4
+@pytest.mark.rule("O4")
+def test_where_no_polling_is_announced_there_is_no_limit() -> None:
     chat = Chat(replace(POLICY, polling=0), wait=0)
     chat.open()
     for _ in range(5):
@@ -107,13 +114,15 @@ def test_where_no_polling_is_announced_there_is_no_limit() -> None:  # O4
     assert chat.alive
 
 
-def test_who_asks_too_often_after_the_end_is_told_how_it_ended(poller: Chat) -> None:  # T6
+@pytest.mark.rule("T6")
+def test_who_asks_too_often_after_the_end_is_told_how_it_ended(poller: Chat) -> None:
     poller.post()
     poller.server_closes("remote-connection-failed")
     assert poller.post().end == ("terminate", "remote-connection-failed")
 
 
-def test_hole_is_no_polling(poller: Chat) -> None:  # O3, P2
+@pytest.mark.rule("O3", "P2")
+def test_hole_is_no_polling(poller: Chat) -> None:
     early = poller.post(rid=103)
     poller.post(rid=102)
     assert early.body == EMPTY

@@ -10,7 +10,8 @@ from tests.bosh.chat import EMPTY, POLICY, STREAM_ERROR, Chat, message
 GONE = "<presence type='unavailable' xmlns='jabber:client'/>"
 
 
-def test_payloads_of_terminate_are_forwarded_then_the_stream_is_closed(chat: Chat) -> None:  # T1
+@pytest.mark.rule("T1")
+def test_payloads_of_terminate_are_forwarded_then_the_stream_is_closed(chat: Chat) -> None:
     answer = chat.post(GONE, type="terminate")
     assert chat.stanzas == [GONE]
     assert chat.streams == [CloseStream("STREAM", clean=True)]
@@ -20,7 +21,8 @@ def test_payloads_of_terminate_are_forwarded_then_the_stream_is_closed(chat: Cha
     assert answer.payloads == []
 
 
-def test_oldest_request_is_told_others_are_empty(chat: Chat) -> None:  # T2
+@pytest.mark.rule("T2")
+def test_oldest_request_is_told_others_are_empty(chat: Chat) -> None:
     held = chat.post()
     terminate = chat.post(type="terminate")
     chat.server_closes()
@@ -28,7 +30,8 @@ def test_oldest_request_is_told_others_are_empty(chat: Chat) -> None:  # T2
     assert terminate.body == EMPTY
 
 
-def test_last_stanzas_of_the_server_go_with_the_answer(chat: Chat) -> None:  # T3
+@pytest.mark.rule("T3")
+def test_last_stanzas_of_the_server_go_with_the_answer(chat: Chat) -> None:
     held = chat.post()
     chat.post(type="terminate")
     chat.server(message("m1"))
@@ -38,7 +41,8 @@ def test_last_stanzas_of_the_server_go_with_the_answer(chat: Chat) -> None:  # T
     assert held.payloads == ["m1", "m2"]
 
 
-def test_what_waited_before_goes_with_the_answer(chat: Chat) -> None:  # T3
+@pytest.mark.rule("T3")
+def test_what_waited_before_goes_with_the_answer(chat: Chat) -> None:
     chat.server(message("m1"))
     answer = chat.post(type="terminate")
     chat.server_closes()
@@ -71,7 +75,8 @@ def test_stream_error_after_terminate_is_no_news(chat: Chat) -> None:
     assert chat.ended.undelivered == 2
 
 
-def test_repeated_terminate_is_answered_alike_while_the_session_lingers(chat: Chat) -> None:  # T5
+@pytest.mark.rule("T5")
+def test_repeated_terminate_is_answered_alike_while_the_session_lingers(chat: Chat) -> None:
     held = chat.post()
     terminate = chat.post(type="terminate")
     chat.server_closes()
@@ -94,7 +99,8 @@ def test_other_requests_after_the_end_find_no_session(chat: Chat) -> None:
     assert chat.stanzas == []
 
 
-def test_terminate_repeated_before_its_answer_takes_over(chat: Chat) -> None:  # R6
+@pytest.mark.rule("R6")
+def test_terminate_repeated_before_its_answer_takes_over(chat: Chat) -> None:
     first = chat.post(rid=101, type="terminate")
     second = chat.post(rid=101, type="terminate")
     assert first.type == "error"
@@ -102,7 +108,8 @@ def test_terminate_repeated_before_its_answer_takes_over(chat: Chat) -> None:  #
     assert second.type == "terminate"
 
 
-def test_terminate_waits_for_lower_rids(chat: Chat) -> None:  # T4
+@pytest.mark.rule("T4")
+def test_terminate_waits_for_lower_rids(chat: Chat) -> None:
     terminate = chat.post(GONE, rid=102, type="terminate")
     assert chat.stanzas == []
     first = chat.post(message("m1"), rid=101)
@@ -139,18 +146,21 @@ def test_client_that_hangs_up_after_terminate_is_no_problem(chat: Chat) -> None:
     assert chat.session.undelivered == 1
 
 
+@pytest.mark.rule("T8")
 @pytest.mark.parametrize("type_", ["terminate", "terminal"])
-def test_gloox_says_terminal(chat: Chat, type_: str) -> None:  # T8, quirk 10
+def test_gloox_says_terminal(chat: Chat, type_: str) -> None:  # quirk 10
     chat.post(type=type_, condition="internal-server-error")
     assert chat.streams == [CloseStream("STREAM", clean=True)]
 
 
-def test_error_of_the_client_is_an_ordinary_request(chat: Chat) -> None:  # T8
+@pytest.mark.rule("T8")
+def test_error_of_the_client_is_an_ordinary_request(chat: Chat) -> None:
     assert chat.post(message("m1"), type="error").held
     assert chat.stanzas == [message("m1")]
 
 
-def test_connection_manager_cuts_the_goodbye_short(chat: Chat) -> None:  # SM7
+@pytest.mark.rule("SM7")
+def test_connection_manager_cuts_the_goodbye_short(chat: Chat) -> None:
     answer = chat.post(type="terminate")
     chat.terminate("system-shutdown")
     assert answer.attributes == {"type": "terminate"}
@@ -178,7 +188,8 @@ def test_timer_that_goes_off_early_changes_nothing(chat: Chat) -> None:
     assert chat.session.get_timer() == chat.now + 10_000
 
 
-def test_terminate_may_hold_a_stream_error(chat: Chat) -> None:  # B14
+@pytest.mark.rule("B14")
+def test_terminate_may_hold_a_stream_error(chat: Chat) -> None:
     chat.post(GONE, STREAM_ERROR, type="terminate")
     assert chat.stanzas == [GONE]
     assert chat.streams == [CloseStream("STREAM", clean=True)]

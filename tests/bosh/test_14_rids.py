@@ -8,7 +8,8 @@ from tests.bosh.chat import EMPTY, Chat, message
 GONE = ("terminate", "item-not-found")
 
 
-def test_requests_are_forwarded_and_answered_in_the_order_of_rids(wide: Chat) -> None:  # P2, P4
+@pytest.mark.rule("P2", "P4")
+def test_requests_are_forwarded_and_answered_in_the_order_of_rids(wide: Chat) -> None:
     for rid in (103, 102, 101):
         wide.post(message(f"m{rid}"), rid=rid)
     assert wide.stanzas == [message("m101"), message("m102"), message("m103")]
@@ -17,7 +18,8 @@ def test_requests_are_forwarded_and_answered_in_the_order_of_rids(wide: Chat) ->
     assert [answer.rid for answer in wide.log] == [101, 102, 103]
 
 
-def test_window_ends_at_requests(chat: Chat) -> None:  # R1, R2
+@pytest.mark.rule("R1", "R2")
+def test_window_ends_at_requests(chat: Chat) -> None:
     assert chat.post(rid=102).held
     assert chat.alive
     assert chat.post(rid=103).end == GONE
@@ -26,18 +28,21 @@ def test_window_ends_at_requests(chat: Chat) -> None:  # R1, R2
     assert chat.ended.condition == "item-not-found"
 
 
-def test_window_is_relative_to_the_last_rid_without_a_hole(chat: Chat) -> None:  # R1
+@pytest.mark.rule("R1")
+def test_window_is_relative_to_the_last_rid_without_a_hole(chat: Chat) -> None:
     chat.post(rid=101)
     chat.post(rid=102)
     assert chat.post(message("m1"), rid=104).held
 
 
-def test_one_above_the_window_may_only_terminate_or_pause(chat: Chat) -> None:  # R3, HC5
+@pytest.mark.rule("R3", "HC5")
+def test_one_above_the_window_may_only_terminate_or_pause(chat: Chat) -> None:
     assert chat.post(rid=103, type="terminate").held
     assert chat.post(rid=104, type="terminate").end == GONE
 
 
-def test_hole_in_a_polling_session_is_waited_for_a_little() -> None:  # T4
+@pytest.mark.rule("T4")
+def test_hole_in_a_polling_session_is_waited_for_a_little() -> None:
     chat = Chat(wait=0)
     early = chat.post(rid=102)
     chat.wait(1.999)
@@ -53,7 +58,8 @@ def test_hole_that_is_filled_in_a_polling_session_harms_nobody() -> None:
     assert [answer.rid for answer in chat.log] == [100, 101, 102]
 
 
-def test_answered_request_is_answered_again_alike_and_forwarded_once(chat: Chat) -> None:  # R5, HC1
+@pytest.mark.rule("R5", "HC1")
+def test_answered_request_is_answered_again_alike_and_forwarded_once(chat: Chat) -> None:
     first = chat.post(message("out"), rid=101)
     chat.server(message("in"))
     chat.server(message("later"))
@@ -63,7 +69,8 @@ def test_answered_request_is_answered_again_alike_and_forwarded_once(chat: Chat)
     assert chat.post(rid=102).payloads == ["later"]
 
 
-def test_buffer_holds_as_many_responses_as_requests_are_allowed(wide: Chat) -> None:  # R4, R7
+@pytest.mark.rule("R4", "R7")
+def test_buffer_holds_as_many_responses_as_requests_are_allowed(wide: Chat) -> None:
     for rid in range(101, 105):
         wide.post(rid=rid)
         wide.server(message(f"m{rid}"))
@@ -72,11 +79,13 @@ def test_buffer_holds_as_many_responses_as_requests_are_allowed(wide: Chat) -> N
     assert wide.post(rid=101).end == GONE
 
 
-def test_creation_response_can_be_asked_for_with_the_sid(chat: Chat) -> None:  # R4
+@pytest.mark.rule("R4")
+def test_creation_response_can_be_asked_for_with_the_sid(chat: Chat) -> None:
     assert chat.post(rid=100).body == chat.creation.body
 
 
-def test_too_low_and_too_high_rids_get_the_same_bytes() -> None:  # R7, X6
+@pytest.mark.rule("R7", "X6")
+def test_too_low_and_too_high_rids_get_the_same_bytes() -> None:
     bodies = set()
     for rid in (1, 90, 103, 2**53 - 1):
         chat = Chat()
@@ -85,7 +94,8 @@ def test_too_low_and_too_high_rids_get_the_same_bytes() -> None:  # R7, X6
     assert len(bodies) == 1
 
 
-def test_altered_repeat_of_an_answered_request_is_never_processed(chat: Chat) -> None:  # R9
+@pytest.mark.rule("R9")
+def test_altered_repeat_of_an_answered_request_is_never_processed(chat: Chat) -> None:
     chat.post(message("m1"), rid=101)
     chat.server(message("in"))
     assert chat.post(message("m2"), rid=101).end == GONE
@@ -93,7 +103,8 @@ def test_altered_repeat_of_an_answered_request_is_never_processed(chat: Chat) ->
     assert not chat.alive
 
 
-def test_altered_repeat_of_an_unanswered_request_is_never_processed(chat: Chat) -> None:  # R9
+@pytest.mark.rule("R9")
+def test_altered_repeat_of_an_unanswered_request_is_never_processed(chat: Chat) -> None:
     held = chat.post(message("m1"), rid=101)
     assert chat.post(message("m2"), rid=101).end == GONE
     assert held.end == ("terminate", "other-request")
@@ -102,7 +113,8 @@ def test_altered_repeat_of_an_unanswered_request_is_never_processed(chat: Chat) 
     assert chat.ended.discarded == 1
 
 
-def test_repeat_of_an_unanswered_request_takes_over(chat: Chat) -> None:  # R6, HC2
+@pytest.mark.rule("R6", "HC2")
+def test_repeat_of_an_unanswered_request_takes_over(chat: Chat) -> None:
     older = chat.post(rid=101)
     newer = chat.post(rid=101)
     assert older.type == "error"
@@ -112,14 +124,16 @@ def test_repeat_of_an_unanswered_request_takes_over(chat: Chat) -> None:  # R6, 
     assert newer.payloads == ["m1"]
 
 
-def test_recoverable_error_is_not_the_response(chat: Chat) -> None:  # E15
+@pytest.mark.rule("E15")
+def test_recoverable_error_is_not_the_response(chat: Chat) -> None:
     chat.post(rid=101)
     chat.post(rid=101)
     chat.server(message("m1"))
     assert chat.post(rid=101).payloads == ["m1"]
 
 
-def test_repeating_does_not_make_anybody_wait_longer(chat: Chat) -> None:  # R6
+@pytest.mark.rule("R6")
+def test_repeating_does_not_make_anybody_wait_longer(chat: Chat) -> None:
     chat.post(rid=101)
     chat.wait(59)
     newer = chat.post(rid=101)
@@ -129,7 +143,8 @@ def test_repeating_does_not_make_anybody_wait_longer(chat: Chat) -> None:  # R6
     assert newer.body == EMPTY
 
 
-def test_repeat_of_a_broken_request_is_held_for_its_own_time(chat: Chat) -> None:  # P6
+@pytest.mark.rule("P6")
+def test_repeat_of_a_broken_request_is_held_for_its_own_time(chat: Chat) -> None:
     chat.break_(chat.post(rid=101))
     chat.wait(29)
     again = chat.post(rid=101)
@@ -139,7 +154,8 @@ def test_repeat_of_a_broken_request_is_held_for_its_own_time(chat: Chat) -> None
     assert again.body == EMPTY
 
 
-def test_too_many_fast_repeats_are_a_policy_violation(chat: Chat) -> None:  # R8
+@pytest.mark.rule("R8")
+def test_too_many_fast_repeats_are_a_policy_violation(chat: Chat) -> None:
     chat.post(rid=101)
     for _ in range(10):
         chat.wait(0.999)
@@ -150,13 +166,15 @@ def test_too_many_fast_repeats_are_a_policy_violation(chat: Chat) -> None:  # R8
     assert newest.end == ("terminate", "other-request")
 
 
-def test_slow_repeats_are_never_too_many(chat: Chat) -> None:  # R8, quirk: clients on bad networks
+@pytest.mark.rule("R8")
+def test_slow_repeats_are_never_too_many(chat: Chat) -> None:  # quirk, clients on bad networks
     for _ in range(30):
         chat.wait(1)
         assert chat.post(rid=101).held
 
 
-def test_new_request_starts_the_count_of_repeats_anew(wide: Chat) -> None:  # R8
+@pytest.mark.rule("R8")
+def test_new_request_starts_the_count_of_repeats_anew(wide: Chat) -> None:
     wide.post(rid=101)
     for _ in range(10):
         wide.post(rid=101)
@@ -169,7 +187,8 @@ def test_new_request_starts_the_count_of_repeats_anew(wide: Chat) -> None:  # R8
     assert wide.alive
 
 
-def test_repeats_of_answered_requests_count_too(chat: Chat) -> None:  # R8
+@pytest.mark.rule("R8")
+def test_repeats_of_answered_requests_count_too(chat: Chat) -> None:
     chat.post(rid=101)
     chat.server(message("m1"))
     for _ in range(10):
@@ -177,7 +196,8 @@ def test_repeats_of_answered_requests_count_too(chat: Chat) -> None:  # R8
     assert chat.post(rid=101).end == ("terminate", "policy-violation")
 
 
-def test_hole_that_never_fills_is_a_recoverable_error_after_wait(chat: Chat) -> None:  # R10
+@pytest.mark.rule("R10")
+def test_hole_that_never_fills_is_a_recoverable_error_after_wait(chat: Chat) -> None:
     early = chat.post(message("m102"), rid=102)
     chat.wait(59.999)
     assert early.held
@@ -186,7 +206,8 @@ def test_hole_that_never_fills_is_a_recoverable_error_after_wait(chat: Chat) -> 
     assert chat.stanzas == []
 
 
-def test_client_repeats_what_is_missing_in_any_order(chat: Chat) -> None:  # R10, R13
+@pytest.mark.rule("R10", "R13")
+def test_client_repeats_what_is_missing_in_any_order(chat: Chat) -> None:
     chat.post(message("m102"), rid=102)
     chat.wait(60)
     second = chat.post(message("m102"), rid=102)
@@ -198,7 +219,8 @@ def test_client_repeats_what_is_missing_in_any_order(chat: Chat) -> None:  # R10
     assert second.payloads == ["in"]
 
 
-def test_request_that_got_an_error_is_processed_when_the_hole_is_filled(chat: Chat) -> None:  # R10
+@pytest.mark.rule("R10")
+def test_request_that_got_an_error_is_processed_when_the_hole_is_filled(chat: Chat) -> None:
     chat.post(message("m102"), rid=102)
     chat.wait(60)
     first = chat.post(message("m101"), rid=101)
@@ -208,7 +230,8 @@ def test_request_that_got_an_error_is_processed_when_the_hole_is_filled(chat: Ch
     assert chat.post(message("m102"), rid=102).payloads == ["in"]
 
 
-def test_early_request_may_be_repeated(chat: Chat) -> None:  # R6
+@pytest.mark.rule("R6")
+def test_early_request_may_be_repeated(chat: Chat) -> None:
     older = chat.post(message("m102"), rid=102)
     newer = chat.post(message("m102"), rid=102)
     assert older.type == "error"
@@ -217,21 +240,24 @@ def test_early_request_may_be_repeated(chat: Chat) -> None:  # R6
     assert chat.stanzas == [message("m102")]
 
 
-def test_broken_connection_leaves_the_rid_unanswered(chat: Chat) -> None:  # P12, HC8
+@pytest.mark.rule("P12", "HC8")
+def test_broken_connection_leaves_the_rid_unanswered(chat: Chat) -> None:
     chat.break_(chat.post(rid=101))
     chat.server(message("m1"))
     chat.wait(5)
     assert chat.post(rid=101).payloads == ["m1"]
 
 
-def test_next_request_gets_what_the_broken_one_was_meant_to(chat: Chat) -> None:  # P12, HC8
+@pytest.mark.rule("P12", "HC8")
+def test_next_request_gets_what_the_broken_one_was_meant_to(chat: Chat) -> None:
     chat.break_(chat.post(rid=101))
     chat.server(message("m1"))
     assert chat.post(rid=102).payloads == ["m1"]
     assert chat.post(rid=101).body == EMPTY
 
 
-def test_broken_request_below_a_live_one_does_not_keep_payloads_back(wide: Chat) -> None:  # P12
+@pytest.mark.rule("P12")
+def test_broken_request_below_a_live_one_does_not_keep_payloads_back(wide: Chat) -> None:
     broken, live = wide.post(rid=101), wide.post(rid=102)
     wide.break_(broken)
     wide.server(message("m1"))
@@ -239,7 +265,8 @@ def test_broken_request_below_a_live_one_does_not_keep_payloads_back(wide: Chat)
     assert wide.post(rid=101).body == EMPTY
 
 
-def test_payloads_wait_while_all_connections_are_broken(wide: Chat) -> None:  # P12
+@pytest.mark.rule("P12")
+def test_payloads_wait_while_all_connections_are_broken(wide: Chat) -> None:
     for rid in (101, 102):
         wide.break_(wide.post(rid=rid))
     wide.server(message("m1"))
@@ -247,7 +274,8 @@ def test_payloads_wait_while_all_connections_are_broken(wide: Chat) -> None:  # 
     assert third.payloads == ["m1"]
 
 
-def test_broken_connection_is_no_inactivity_before_its_time(chat: Chat) -> None:  # I1, HC8
+@pytest.mark.rule("I1", "HC8")
+def test_broken_connection_is_no_inactivity_before_its_time(chat: Chat) -> None:
     answer = chat.post(rid=101)
     chat.wait(20)
     chat.break_(answer)
@@ -275,8 +303,9 @@ def test_repeat_that_breaks_does_not_break_the_request_it_replaced(chat: Chat) -
     assert third.payloads == ["m1"]
 
 
+@pytest.mark.rule("R11")
 @pytest.mark.parametrize("rid", [1, 2**53 - 3])
-def test_rids_may_be_small_and_large(rid: int) -> None:  # R11
+def test_rids_may_be_small_and_large(rid: int) -> None:
     chat = Chat(rid=rid)
     chat.open()
     chat.post(message("m1"))

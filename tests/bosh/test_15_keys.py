@@ -29,7 +29,8 @@ def begin(newkey: str) -> Chat:
     return chat
 
 
-def test_examples_20_21_and_23() -> None:  # K1, K3
+@pytest.mark.rule("K1", "K3")
+def test_examples_20_21_and_23() -> None:
     keys = begin_keys(request(1, newkey="ca393b51b682f61f98e7877d61146407f3d0a770"))
     assert keys is not None
     keys.check(request(2, key="bfb06a6f113cd6fd3838ab9d300fdb4fe3da2f7d"))
@@ -40,7 +41,8 @@ def test_examples_20_21_and_23() -> None:  # K1, K3
     assert refused.value.condition == "item-not-found"
 
 
-def test_key_is_hashed_as_received_and_compared_without_case() -> None:  # K2
+@pytest.mark.rule("K2")
+def test_key_is_hashed_as_received_and_compared_without_case() -> None:
     last, upper = "c" * 40, "ABCDEF" + "0" * 34
     keys = Keys(sha1(upper.encode()).hexdigest().upper())
     keys.check(request(2, key=upper))
@@ -57,8 +59,9 @@ def test_what_is_no_hash_is_matched_by_nothing(newkey: str) -> None:
         Keys(newkey).check(request(2, key="x"))
 
 
+@pytest.mark.rule("K2", "HC14")
 @pytest.mark.parametrize("attributes", [{}, {"key": ""}, {"key": "0" * 40}, {"newkey": "0" * 40}])
-def test_missing_or_wrong_key_ends_the_session_unprocessed(attributes: dict[str, Any]) -> None:  # K2, HC14
+def test_missing_or_wrong_key_ends_the_session_unprocessed(attributes: dict[str, Any]) -> None:
     chat = begin(sequence("seed", 2)[0])
     chat.session.handle_timer(chat.now)
     answer = chat.post(message("m1"), **attributes)
@@ -77,7 +80,8 @@ def test_hc14_wrong_key_with_another_request_held() -> None:
     assert chat.stanzas == []
 
 
-def test_hc15_key_sequence_with_disorder() -> None:  # K2, K3, K4, K5
+@pytest.mark.rule("K2", "K3", "K4", "K5")
+def test_hc15_key_sequence_with_disorder() -> None:
     old, new = sequence("seed", 4), sequence("other", 3)
     upper = sequence("SEED", 2)
     chat = begin(old[0].upper())
@@ -96,7 +100,8 @@ def test_hc15_key_sequence_with_disorder() -> None:  # K2, K3, K4, K5
     assert chat.post(rid=106, key=new[2]).end == NOT_FOUND
 
 
-def test_repeat_of_a_held_request_does_not_advance_the_sequence() -> None:  # K5
+@pytest.mark.rule("K5")
+def test_repeat_of_a_held_request_does_not_advance_the_sequence() -> None:
     keys = sequence("seed", 4)
     chat = begin(keys[0])
     older, newer = (chat.post(rid=101, key=keys[1]) for _ in range(2))
@@ -105,7 +110,8 @@ def test_repeat_of_a_held_request_does_not_advance_the_sequence() -> None:  # K5
     assert chat.post(rid=102, key=keys[2]).held
 
 
-def test_repeat_with_another_key_is_no_copy() -> None:  # K5, R9
+@pytest.mark.rule("K5", "R9")
+def test_repeat_with_another_key_is_no_copy() -> None:
     keys = sequence("seed", 3)
     chat = begin(keys[0])
     chat.post(rid=101, key=keys[1])
@@ -120,7 +126,8 @@ def test_key_on_terminate_with_the_next_sequence() -> None:  # JSJaC
     assert chat.stanzas == []
 
 
-def test_who_does_not_know_the_key_learns_nothing_of_an_ended_session() -> None:  # K2
+@pytest.mark.rule("K2")
+def test_who_does_not_know_the_key_learns_nothing_of_an_ended_session() -> None:
     chat = begin(sequence("seed", 2)[0])
     chat.server(message("secret"))
     chat.server_closes()
@@ -129,7 +136,8 @@ def test_who_does_not_know_the_key_learns_nothing_of_an_ended_session() -> None:
     assert answer.payloads == []
 
 
-def test_session_without_newkey_has_no_keys(chat: Chat) -> None:  # K6
+@pytest.mark.rule("K6")
+def test_session_without_newkey_has_no_keys(chat: Chat) -> None:
     chat.post(key="nonsense")
     chat.post(newkey="0" * 40)
     chat.post()

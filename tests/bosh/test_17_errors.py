@@ -26,7 +26,8 @@ def test_conditions_are_those_of_section_17_2() -> None:
     assert terminal_body(None) == f"<body xmlns='{HTTPBIND}' type='terminate'/>".encode()
 
 
-def test_stream_error_is_copied_after_the_stanzas_before_it(chat: Chat) -> None:  # E9
+@pytest.mark.rule("E9")
+def test_stream_error_is_copied_after_the_stanzas_before_it(chat: Chat) -> None:
     answer = chat.post()
     chat.server(message("m1"), STREAM_ERROR)
     assert answer.end == ERROR
@@ -37,7 +38,8 @@ def test_stream_error_is_copied_after_the_stanzas_before_it(chat: Chat) -> None:
     assert chat.streams == [CloseStream("STREAM", clean=True)]  # T23
 
 
-def test_stream_error_waits_for_the_next_request_with_the_stanzas(chat: Chat) -> None:  # T6, HC13
+@pytest.mark.rule("T6", "HC13")
+def test_stream_error_waits_for_the_next_request_with_the_stanzas(chat: Chat) -> None:
     chat.server(message("m1"))
     chat.server(message("m2"), STREAM_ERROR)
     chat.server_closes()
@@ -54,7 +56,8 @@ def test_stream_error_waits_for_the_next_request_with_the_stanzas(chat: Chat) ->
     assert chat.ended.discarded == 1
 
 
-def test_condition_that_nobody_fetches_is_forgotten_after_inactivity(chat: Chat) -> None:  # T6
+@pytest.mark.rule("T6")
+def test_condition_that_nobody_fetches_is_forgotten_after_inactivity(chat: Chat) -> None:
     chat.server(message("m1"), STREAM_ERROR)
     chat.wait(29.999)
     assert chat.ended is None
@@ -65,14 +68,16 @@ def test_condition_that_nobody_fetches_is_forgotten_after_inactivity(chat: Chat)
     assert chat.post().end == ("terminate", "item-not-found")
 
 
-def test_stream_error_always_goes_with_the_last_stanzas() -> None:  # P14
+@pytest.mark.rule("P14")
+def test_stream_error_always_goes_with_the_last_stanzas() -> None:
     chat = Chat(replace(POLICY, max_response_bytes=len(message("m1"))))
     chat.open()
     chat.server(message("m1"), message("m2"), STREAM_ERROR)
     assert [chat.post().payloads for _ in range(2)] == [["m1"], ["m2", "error"]]
 
 
-def test_what_needs_several_responses_is_delivered_before_the_condition(chat: Chat) -> None:  # W6, T6
+@pytest.mark.rule("W6", "T6")
+def test_what_needs_several_responses_is_delivered_before_the_condition(chat: Chat) -> None:
     chat.server(f"<failure xmlns='{SASL}'/>", FEATURES, message("m1"), STREAM_ERROR)
     failure, features, last = (chat.post() for _ in range(3))
     assert (failure.payloads, failure.type) == (["failure"], None)
@@ -80,7 +85,8 @@ def test_what_needs_several_responses_is_delivered_before_the_condition(chat: Ch
     assert (last.payloads, last.end) == (["m1", "error"], ERROR)
 
 
-def test_stream_error_never_shares_a_response_with_sasl(chat: Chat) -> None:  # W6
+@pytest.mark.rule("W6")
+def test_stream_error_never_shares_a_response_with_sasl(chat: Chat) -> None:
     answer = chat.post()
     chat.server(f"<failure xmlns='{SASL}'/>", STREAM_ERROR)
     assert (answer.payloads, answer.type) == (["failure"], None)
@@ -88,7 +94,8 @@ def test_stream_error_never_shares_a_response_with_sasl(chat: Chat) -> None:  # 
     assert (answer.payloads, answer.end) == (["error"], ERROR)
 
 
-def test_order_holds_while_the_end_is_being_told(chat: Chat) -> None:  # P4
+@pytest.mark.rule("P4")
+def test_order_holds_while_the_end_is_being_told(chat: Chat) -> None:
     chat.server(f"<failure xmlns='{SASL}'/>", message("m1"), STREAM_ERROR)
     second = chat.post(rid=102)
     assert second.held
@@ -97,14 +104,16 @@ def test_order_holds_while_the_end_is_being_told(chat: Chat) -> None:  # P4
     assert (second.payloads, second.end) == (["m1", "error"], ERROR)
 
 
-def test_early_request_of_an_ending_session_gets_an_error_in_time(chat: Chat) -> None:  # R10
+@pytest.mark.rule("R10")
+def test_early_request_of_an_ending_session_gets_an_error_in_time(chat: Chat) -> None:
     chat.server(f"<failure xmlns='{SASL}'/>", STREAM_ERROR)
     early = chat.post(rid=102)
     chat.wait(60)
     assert early.type == "error"
 
 
-def test_all_held_requests_are_told_only_the_oldest_gets_the_stanzas(wide: Chat) -> None:  # E9
+@pytest.mark.rule("E9")
+def test_all_held_requests_are_told_only_the_oldest_gets_the_stanzas(wide: Chat) -> None:
     first, second = wide.post(), wide.post()
     early = wide.post(message("lost"), rid=104)
     wide.server(message("m1"), STREAM_ERROR)
@@ -115,7 +124,8 @@ def test_all_held_requests_are_told_only_the_oldest_gets_the_stanzas(wide: Chat)
     assert wide.session.discarded == 1
 
 
-def test_end_is_told_to_somebody_who_listens(wide: Chat) -> None:  # P12
+@pytest.mark.rule("P12")
+def test_end_is_told_to_somebody_who_listens(wide: Chat) -> None:
     broken, live = wide.post(), wide.post()
     wide.break_(broken)
     wide.server(message("m1"), STREAM_ERROR)
@@ -123,13 +133,15 @@ def test_end_is_told_to_somebody_who_listens(wide: Chat) -> None:  # P12
     assert wide.post(rid=101).body == EMPTY, "or else the client would end before it comes to the stanzas"
 
 
-def test_end_waits_for_the_repeat_of_a_broken_request(chat: Chat) -> None:  # P12
+@pytest.mark.rule("P12")
+def test_end_waits_for_the_repeat_of_a_broken_request(chat: Chat) -> None:
     chat.break_(chat.post())
     chat.server(message("m1"), STREAM_ERROR)
     assert chat.post(rid=101).payloads == ["m1", "error"]
 
 
-def test_end_keeps_the_order_of_rids_too(chat: Chat) -> None:  # P4
+@pytest.mark.rule("P4")
+def test_end_keeps_the_order_of_rids_too(chat: Chat) -> None:
     early = chat.post(message("lost"), rid=102)
     chat.server(message("m1"), STREAM_ERROR)
     assert early.held
@@ -139,15 +151,17 @@ def test_end_keeps_the_order_of_rids_too(chat: Chat) -> None:  # P4
     assert chat.session.discarded == 2
 
 
-def test_server_that_closes_its_stream_gives_no_condition(chat: Chat) -> None:  # T7
+@pytest.mark.rule("T7")
+def test_server_that_closes_its_stream_gives_no_condition(chat: Chat) -> None:
     answer = chat.post()
     chat.server_closes(None)
     assert answer.attributes == {"type": "terminate"}
     assert chat.streams == []
 
 
+@pytest.mark.rule("T7", "E8")
 @pytest.mark.parametrize("condition", ["remote-connection-failed", "policy-violation"])
-def test_lost_stream_has_a_condition(chat: Chat, condition: str) -> None:  # T7, E8
+def test_lost_stream_has_a_condition(chat: Chat, condition: str) -> None:
     chat.server(message("m1"))
     chat.server_closes(condition)
     answer = chat.post()
@@ -174,7 +188,8 @@ def test_stream_that_ends_after_its_error_is_no_news(chat: Chat) -> None:
     chat.server_closes()
 
 
-def test_shutdown_answers_held_requests_at_once(wide: Chat) -> None:  # E11, HC23
+@pytest.mark.rule("E11", "HC23")
+def test_shutdown_answers_held_requests_at_once(wide: Chat) -> None:
     answers = [wide.post(), wide.post(), wide.post(message("m1"), rid=104)]
     wide.terminate("system-shutdown")
     assert [answer.end for answer in answers] == [SHUTDOWN] * 3
@@ -182,14 +197,16 @@ def test_shutdown_answers_held_requests_at_once(wide: Chat) -> None:  # E11, HC2
     assert wide.streams == [CloseStream("STREAM", clean=False)]
 
 
-def test_shutdown_is_told_to_the_next_request_with_what_waits(chat: Chat) -> None:  # HC23, SM7
+@pytest.mark.rule("HC23", "SM7")
+def test_shutdown_is_told_to_the_next_request_with_what_waits(chat: Chat) -> None:
     chat.server(message("m1"))
     chat.terminate("system-shutdown")
     answer = chat.post()
     assert (answer.end, answer.payloads) == (SHUTDOWN, ["m1"])
 
 
-def test_shutdown_answers_a_creation_request() -> None:  # HC23
+@pytest.mark.rule("HC23")
+def test_shutdown_answers_a_creation_request() -> None:
     chat = Chat()
     chat.terminate("system-shutdown")
     assert chat.creation.end == SHUTDOWN
@@ -204,7 +221,8 @@ def test_session_ends_once(chat: Chat) -> None:
     assert chat.streams == [CloseStream("STREAM", clean=False)]
 
 
-def test_fatal_request_gets_its_condition_the_others_other_request(wide: Chat) -> None:  # E6, HC14
+@pytest.mark.rule("E6", "HC14")
+def test_fatal_request_gets_its_condition_the_others_other_request(wide: Chat) -> None:
     first, second = wide.post(), wide.post()
     early = wide.post(message("m1"), rid=104)
     wrong = wide.post(message("m2"), rid=99)
@@ -215,7 +233,8 @@ def test_fatal_request_gets_its_condition_the_others_other_request(wide: Chat) -
     assert (wide.ended.condition, wide.ended.discarded) == ("item-not-found", 2)
 
 
-def test_terminal_conditions_keep_the_order_of_rids(wide: Chat) -> None:  # E17
+@pytest.mark.rule("E17")
+def test_terminal_conditions_keep_the_order_of_rids(wide: Chat) -> None:
     wide.post(rid=101)
     culprit = wide.post(rid=103, pause="x")
     wide.post(rid=102)
@@ -249,7 +268,8 @@ def test_payloads_for_a_session_that_failed_are_counted(chat: Chat) -> None:
     assert chat.session.undelivered == 2
 
 
-def test_empty_response_has_nothing_but_its_namespace(chat: Chat) -> None:  # P10
+@pytest.mark.rule("P10")
+def test_empty_response_has_nothing_but_its_namespace(chat: Chat) -> None:
     chat.post()
     chat.post()
     assert chat.log[0].body == EMPTY

@@ -13,7 +13,8 @@ def begin(**attributes: str | int) -> Chat:
     return chat
 
 
-def test_three_conditions_have_a_code() -> None:  # E13
+@pytest.mark.rule("E13")
+def test_three_conditions_have_a_code() -> None:
     codes = {condition.value: legacy_status(condition) for condition in Condition}
     assert {condition: code for condition, code in codes.items() if code != 200} == {
         "bad-request": 400,
@@ -46,13 +47,15 @@ def test_culprit_gets_the_code_and_others_do_not(  # E13, HC14, HC25 f
         assert chat.stanzas == []
 
 
-def test_hc14_wrong_key() -> None:  # E13
+@pytest.mark.rule("E13")
+def test_hc14_wrong_key() -> None:
     chat = begin(newkey="0" * 40)
     held = chat.post(key="x")
     assert held.status == 404
 
 
-def test_polling_too_often_is_forbidden() -> None:  # O7
+@pytest.mark.rule("O7")
+def test_polling_too_often_is_forbidden() -> None:
     chat = begin(wait=0)
     chat.post()
     chat.wait(10)
@@ -61,7 +64,8 @@ def test_polling_too_often_is_forbidden() -> None:  # O7
     assert answer.status == 403
 
 
-def test_end_of_the_stream_is_told_with_its_code_again_and_again() -> None:  # E13, R5
+@pytest.mark.rule("E13", "R5")
+def test_end_of_the_stream_is_told_with_its_code_again_and_again() -> None:
     chat = begin()
     held = chat.post(message("m1"), rid=101)
     chat.server_closes("policy-violation")
@@ -70,7 +74,8 @@ def test_end_of_the_stream_is_told_with_its_code_again_and_again() -> None:  # E
     assert chat.post(rid=102).status == 404
 
 
-def test_everything_else_is_ok() -> None:  # E13
+@pytest.mark.rule("E13")
+def test_everything_else_is_ok() -> None:
     chat = begin()
     assert chat.creation.status == 200
     assert chat.post(rid=101).held
@@ -82,7 +87,8 @@ def test_everything_else_is_ok() -> None:  # E13
     assert (newer.end, newer.status) == (("terminate", "remote-stream-error"), 200)
 
 
-def test_terminating_is_ok() -> None:  # E13
+@pytest.mark.rule("E13")
+def test_terminating_is_ok() -> None:
     chat = begin()
     last = chat.post(type="terminate")
     chat.server_closes()

@@ -42,6 +42,7 @@ def condition(xml: str | bytes, max_payloads: int = 100) -> str:
 # 6: the wrapper
 
 
+@pytest.mark.rule("W1", "W3")
 @pytest.mark.parametrize(
     "xml",
     [
@@ -55,11 +56,12 @@ def condition(xml: str | bytes, max_payloads: int = 100) -> str:
         f"<body\n  rid = '1'\n  {HB} />",
     ],
 )
-def test_any_way_to_write_an_empty_body_is_one(xml: str) -> None:  # W1, W3
+def test_any_way_to_write_an_empty_body_is_one(xml: str) -> None:
     body = parse(xml)
     assert (body.rid, body.sid, body.payloads) == (1, None, ())
 
 
+@pytest.mark.rule("W1", "W2", "W3", "H19", "E1")
 @pytest.mark.parametrize(
     "xml",
     [
@@ -96,29 +98,32 @@ def test_any_way_to_write_an_empty_body_is_one(xml: str) -> None:  # W1, W3
         f"<body rid='1' {HB}/>".encode("utf-16-be"),
     ],
 )
-def test_what_is_no_body_is_bad_request(xml: str | bytes) -> None:  # W1, W2, W3, H19, E1
+def test_what_is_no_body_is_bad_request(xml: str | bytes) -> None:
     assert condition(xml) == "bad-request"
 
 
+@pytest.mark.rule("W5")
 @pytest.mark.parametrize(
     "rid",
     ["1", "7", "1573741820", "0001", str(RID_MAX)],
 )
-def test_rid_is_a_positive_integer(rid: str) -> None:  # W5
+def test_rid_is_a_positive_integer(rid: str) -> None:
     assert parse(f"<body rid='{rid}' {HB}/>").rid == int(rid)
 
 
+@pytest.mark.rule("W5", "HC24e")
 @pytest.mark.parametrize(
     "rid",
     ["", "0", "-1", "+1", " 1", "1 ", "1.0", "1e9", "0x1", "1_000", "١٢٣", "²", str(RID_MAX + 1), "9" * 17,
      "1" * 5000],
 )  # fmt: skip
-def test_anything_else_is_bad_request(rid: str) -> None:  # W5, HC24e
+def test_anything_else_is_bad_request(rid: str) -> None:
     assert condition(f"<body rid='{rid}' {HB}/>") == "bad-request"
     assert condition(f"<body {HB}/>") == "bad-request"
 
 
-def test_attributes_are_known_by_their_expanded_names() -> None:  # W15
+@pytest.mark.rule("W15")
+def test_attributes_are_known_by_their_expanded_names() -> None:
     body = parse(
         f"<body rid='1' sid='' to='a&amp;b' x='1&#10;2' xml:lang='en' q:restart='true' z:y='z' {HB} "
         f"xmlns:q='{XBOSH}' xmlns:z='urn:z'/>"
@@ -138,13 +143,15 @@ def test_attributes_are_known_by_their_expanded_names() -> None:  # W15
     assert not body.is_terminate
 
 
-def test_digest_tells_an_exact_copy_from_anything_else() -> None:  # R9
+@pytest.mark.rule("R9")
+def test_digest_tells_an_exact_copy_from_anything_else() -> None:
     xml = f"<body rid='1' {HB}><message {JC}/></body>"
     assert parse(xml).digest == parse(xml).digest
     assert parse(xml).digest != parse(xml.replace("'1'", '"1"')).digest
 
 
-def test_limits_are_policy_violations() -> None:  # W13
+@pytest.mark.rule("W13")
+def test_limits_are_policy_violations() -> None:
     stanza = f"<message {JC}/>"
     assert len(parse(f"<body rid='1' {HB}>{stanza * 3}</body>", 3).payloads) == 3
     assert condition(f"<body rid='1' {HB}>{stanza * 4}</body>", 3) == "policy-violation"
@@ -166,6 +173,7 @@ def test_single_payload_is_the_bytes_that_came() -> None:
     assert payloads(f"\n  {stanza}\n") == [(f"{{{CLIENT}}}message", stanza)]
 
 
+@pytest.mark.rule("W4")
 @pytest.mark.parametrize(
     ("inner", "names"),
     [
@@ -185,14 +193,15 @@ def test_single_payload_is_the_bytes_that_came() -> None:
         ("<a b=\"xmlns='urn:b'\" xmlns='urn:a&amp;b'/>", ["{urn:a&b}a"]),
     ],
 )
-def test_payloads_are_found_however_they_are_written(inner: str, names: list[str]) -> None:  # W4
+def test_payloads_are_found_however_they_are_written(inner: str, names: list[str]) -> None:
     found = payloads(inner)
     assert [name for name, _ in found] == names
     for name, data in found:
         assert in_stream(data).tag == name
 
 
-def test_stanzas_of_the_wrapper_namespace_mean_jabber_client() -> None:  # W9, HC16, quirk 13
+@pytest.mark.rule("W9", "HC16")
+def test_stanzas_of_the_wrapper_namespace_mean_jabber_client() -> None:  # quirk 13
     ((name, data),) = payloads("<message to='a@b'><body>hi</body><x xmlns='urn:x'><body/></x></message>")
     assert name == f"{{{CLIENT}}}message"
     stanza = in_stream(data)
@@ -201,7 +210,8 @@ def test_stanzas_of_the_wrapper_namespace_mean_jabber_client() -> None:  # W9, H
     ]  # fmt: skip
 
 
-def test_stanzas_that_say_they_are_of_the_wrapper_namespace_mean_it_too() -> None:  # W9
+@pytest.mark.rule("W9")
+def test_stanzas_that_say_they_are_of_the_wrapper_namespace_mean_it_too() -> None:
     ((name, data),) = payloads(
         f'<message {HB}><body a="{HTTPBIND}">{HTTPBIND}</body><x:y xmlns:x="{HTTPBIND}"/></message>'
     )
@@ -213,14 +223,16 @@ def test_stanzas_that_say_they_are_of_the_wrapper_namespace_mean_it_too() -> Non
     assert stanza[0].text == stanza[0].get("a") == HTTPBIND
 
 
-def test_wrapper_with_a_prefix_has_children_that_use_it() -> None:  # W1, W9
+@pytest.mark.rule("W1", "W9")
+def test_wrapper_with_a_prefix_has_children_that_use_it() -> None:
     body = parse(f"<b:body rid='1' xmlns:b='{HTTPBIND}' {JC}><message><body/></message><b:iq/></b:body>")
     assert [payload.name for payload in body.payloads] == [f"{{{CLIENT}}}message", f"{{{CLIENT}}}iq"]
     for payload in body.payloads:
         assert in_stream(payload.data.decode()).tag == payload.name
 
 
-def test_prefixes_of_the_wrapper_are_declared_again() -> None:  # W10, HC16
+@pytest.mark.rule("W10", "HC16")
+def test_prefixes_of_the_wrapper_are_declared_again() -> None:
     ((_, data),) = payloads(
         "<message to='a@b'><x:e a='1&#10;2'/></message>", f"{HB} xmlns:x='urn:x' xmlns:y='urn:y'"
     )
@@ -229,7 +241,8 @@ def test_prefixes_of_the_wrapper_are_declared_again() -> None:  # W10, HC16
     assert stanza[0].get("a") == "1\n2"
 
 
-def test_nested_body_is_refused() -> None:  # B14
+@pytest.mark.rule("B14")
+def test_nested_body_is_refused() -> None:
     assert condition(f"<body rid='1' {HB}><body/></body>") == "bad-request"
     assert condition(f"<body rid='1' {HB}><body {HB}/></body>") == "bad-request"
     assert condition(f"<body rid='1' {HB}><message {HB}><![CDATA[<]]></message></body>") == "bad-request"
@@ -288,8 +301,11 @@ def meant(node: ElementTree.Element) -> object:
     return tag, sorted(node.items()), node.text or "", [(meant(child), child.tail or "") for child in node]
 
 
+@pytest.mark.rule("W11")
 @given(st.lists(elements(), max_size=3), st.sampled_from(["", " xmlns:q='urn:q'"]))
-def test_what_the_server_parses_is_what_the_client_wrote(written: list[str], extra: str) -> None:  # S20, W11
+def test_what_the_server_parses_is_what_the_client_wrote(
+    written: list[str], extra: str
+) -> None:  # attack S20
     body = f"<body rid='1' {HB} xmlns:p='urn:p' xmlns:x='urn:x'{extra}>{''.join(written)}</body>"
     if "xmlns:p=" not in "".join(written) and "p:" not in "".join(written) and "x:" not in "".join(written):
         body = body.replace(" xmlns:p='urn:p' xmlns:x='urn:x'", "")  # the plain wrapper
@@ -315,7 +331,7 @@ FRAGMENTS = [
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join) | st.binary(max_size=40))
-def test_any_bytes_are_a_request_or_a_refusal(data: str | bytes) -> None:  # S26
+def test_any_bytes_are_a_request_or_a_refusal(data: str | bytes) -> None:  # attack S26
     try:
         refused = parse(data).rid != 1
     except BindingError as error:
@@ -336,7 +352,8 @@ def test_response_is_its_payloads_in_the_wrapper() -> None:
     assert serialise_body({}, (first, second)) == expected
 
 
-def test_prefixes_are_declared_where_they_are_used() -> None:  # W7, S11
+@pytest.mark.rule("W7", "S11")
+def test_prefixes_are_declared_where_they_are_used() -> None:
     features = Element(f"{{{STREAMS}}}features", b"<stream:features/>")
     assert serialise_body({}, [features]) == (
         f"<body {HB} xmlns:stream='{STREAMS}'><stream:features/></body>".encode()

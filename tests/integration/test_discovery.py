@@ -25,7 +25,8 @@ def test_readme_shows_the_configuration_that_is_tested() -> None:
     assert DISCOVERY.read_text().strip() in README.read_text()
 
 
-async def test_host_meta_behind_nginx(tmp_path: Path, authority: Authority) -> None:  # D4, D5, D7
+@pytest.mark.rule("D4", "D5", "D7")
+async def test_host_meta_behind_nginx(tmp_path: Path, authority: Authority) -> None:
     upstream_port = free_port()
     domain = {
         "name": DOMAIN,

@@ -93,12 +93,14 @@ def condition(response: httpx.Response) -> tuple[int, str | None, str | None]:
     return response.status_code, tree.get("type"), tree.get("condition")
 
 
-async def test_session_without_ver(script: Script) -> None:  # E13
+@pytest.mark.rule("E13")
+async def test_session_without_ver(script: Script) -> None:
     await script.log_in()
     assert condition(await script.ask(rid="1")) == (404, "terminate", "item-not-found")
 
 
-async def test_session_with_key_sequences(script: Script) -> None:  # K1, K2, K3
+@pytest.mark.rule("K1", "K2", "K3")
+async def test_session_with_key_sequences(script: Script) -> None:
     script.keys = sequence("seed")
     await script.log_in(ver="1.10")
     assert len(script.answers) >= 5, "more than one sequence was used"
@@ -106,13 +108,15 @@ async def test_session_with_key_sequences(script: Script) -> None:  # K1, K2, K3
     assert condition(await script.ask(key="0" * 40)) == (200, "terminate", "item-not-found")
 
 
-async def test_session_with_acknowledgements(script: Script) -> None:  # A2
+@pytest.mark.rule("A2")
+async def test_session_with_acknowledgements(script: Script) -> None:
     await script.log_in(ver="1.8", ack="1")
     assert script.answers[0].get("ack") == "4000000"
     assert condition(await script.ask(type="terminate")) == (200, "terminate", None)
 
 
-async def test_polling_session(script: Script) -> None:  # O3, O7
+@pytest.mark.rule("O3", "O7")
+async def test_polling_session(script: Script) -> None:
     await script.ask(to=DOMAIN, wait="0", hold="0", xmpp_version="1.0", ver="1.6")
     script.attributes = {"sid": script.answers[0].get("sid", "")}
     assert int(script.answers[0].get("inactivity", "0")) > 60 + int(script.answers[0].get("polling", "0"))
@@ -120,7 +124,8 @@ async def test_polling_session(script: Script) -> None:  # O3, O7
     assert (200, "terminate", "policy-violation") in ends
 
 
-async def test_session_of_compressed_requests(script: Script) -> None:  # H7, H8
+@pytest.mark.rule("H7", "H8")
+async def test_session_of_compressed_requests(script: Script) -> None:
     script.http.headers["Accept-Encoding"] = "gzip;q=1, identity;q=0"
     await script.log_in(ver="1.11")
     response = await script.ask(type="terminate")

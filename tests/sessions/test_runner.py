@@ -120,10 +120,11 @@ def test_terminate_closes_the_stream(session: Session1) -> None:
     assert session.stream.calls == ["<a xmlns='b'/>", "close"]  # SM6
 
 
+@pytest.mark.rule("SM5")
 @pytest.mark.parametrize(("resumable", "call"), [(True, "abort"), (False, "close")])
 def test_a_client_that_was_lost_may_resume(
     session: Session1, clock: Clock, resumable: bool, call: str
-) -> None:  # SM5
+) -> None:
     session.stream.resumable = resumable
     clock.advance(61)
     assert session.stream.calls == [call]
@@ -131,8 +132,9 @@ def test_a_client_that_was_lost_may_resume(
     assert clock.due == []
 
 
+@pytest.mark.rule("SM7")
 @pytest.mark.parametrize(("resumable", "call"), [(True, "abort"), (False, "close")])
-def test_a_shutdown_keeps_what_can_be_resumed(session: Session1, resumable: bool, call: str) -> None:  # SM7
+def test_a_shutdown_keeps_what_can_be_resumed(session: Session1, resumable: bool, call: str) -> None:
     session.stream.resumable = resumable
     held = session.post()
     session.runner.terminate("system-shutdown")
@@ -140,7 +142,8 @@ def test_a_shutdown_keeps_what_can_be_resumed(session: Session1, resumable: bool
     assert held.answer == f"<body xmlns='{HB}' type='terminate' condition='system-shutdown'/>"
 
 
-def test_a_server_is_not_read_while_too_much_waits(session: Session1) -> None:  # P13
+@pytest.mark.rule("P13")
+def test_a_server_is_not_read_while_too_much_waits(session: Session1) -> None:
     session.stream.handler.stream_received([stanza(1, 11_000)])
     assert session.stream.calls == ["pause"]
     session.post()

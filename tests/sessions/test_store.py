@@ -62,7 +62,8 @@ def test_an_unknown_sid_is_not_found(world: World) -> None:
     assert caught.value.condition == "item-not-found"
 
 
-def test_a_sid_cannot_be_guessed(world: World) -> None:  # S1, S9
+@pytest.mark.rule("S1")
+def test_a_sid_cannot_be_guessed(world: World) -> None:  # attack S9
     random.seed(1)
     first = world.create()
     random.seed(1)
@@ -72,6 +73,7 @@ def test_a_sid_cannot_be_guessed(world: World) -> None:  # S1, S9
         assert re.fullmatch(r"[A-Za-z0-9_-]{32}", sid)  # 192 bits, safe in XML and in URLs
 
 
+@pytest.mark.rule("C2")
 @pytest.mark.parametrize(
     ("to", "condition"),
     [
@@ -86,7 +88,7 @@ def test_a_sid_cannot_be_guessed(world: World) -> None:  # S1, S9
 )
 def test_only_configured_domains_are_served(
     world: World, backends: FakeBackends, to: str, condition: str
-) -> None:  # C2, S14
+) -> None:  # attack S14
     assert world.refusal(to=to) == condition
     assert backends.streams == []
     assert world.admission.open == 0
@@ -99,7 +101,8 @@ def test_a_bad_request_makes_no_session(world: World) -> None:
     assert world.metric("sessions_opened_total", transport="bosh") == 0
 
 
-def test_there_is_room_for_so_many(clock: Clock, backends: FakeBackends) -> None:  # C16
+@pytest.mark.rule("C16")
+def test_there_is_room_for_so_many(clock: Clock, backends: FakeBackends) -> None:
     world = World(backends, max_sessions=2, max_sessions_per_address=1)
     world.create("192.0.2.1")
     assert world.refusal("192.0.2.1") == "policy-violation"

@@ -42,14 +42,16 @@ async def test_a_chosen_content_type_cannot_make_a_page_of_this_origin(chat: Cha
     assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
 
-async def test_the_chosen_content_type_is_on_the_terminal_answer_too(chat: Chat) -> None:  # HC25 e
+@pytest.mark.rule("HC25e")
+async def test_the_chosen_content_type_is_on_the_terminal_answer_too(chat: Chat) -> None:
     await chat.create(content="application/xml")
     answer = await chat.post(rid="5000")
     assert answer.text == ITEM_NOT_FOUND
     assert answer.headers["content-type"] == "application/xml"
 
 
-async def test_a_content_type_that_splits_the_answer_is_refused(front: Front) -> None:  # HC24 a
+@pytest.mark.rule("HC24a")
+async def test_a_content_type_that_splits_the_answer_is_refused(front: Front) -> None:
     answer = await front.post(CREATE.replace("hold=", "content='text/html&#13;&#10;X-Evil: 1' hold="))
     assert answer.text == terminal("bad-request")
     assert "x-evil" not in answer.headers
@@ -59,7 +61,8 @@ async def test_the_answer_names_no_server(front: Front) -> None:
     assert "server" not in (await front.post(CREATE)).headers
 
 
-async def test_preflight(front: Front) -> None:  # H12
+@pytest.mark.rule("H12")
+async def test_preflight(front: Front) -> None:
     asked = {"Origin": "https://chat.example", "Access-Control-Request-Method": "POST"}
     answer = await front.http.options(front.bosh_url, headers=asked)
     assert answer.status_code == 200
@@ -86,8 +89,9 @@ async def test_listed_origins_are_reflected_on_answers_and_errors(make_front: Ma
     assert foreign.headers["vary"] == "Origin"
 
 
+@pytest.mark.rule("H13")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
-async def test_other_methods_are_not_allowed(front: Front, method: str) -> None:  # H13
+async def test_other_methods_are_not_allowed(front: Front, method: str) -> None:
     answer = await front.http.request(method, front.bosh_url)
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST, OPTIONS"
@@ -95,13 +99,15 @@ async def test_other_methods_are_not_allowed(front: Front, method: str) -> None:
     assert len(front.gateway.sessions) == 0
 
 
+@pytest.mark.rule("H14")
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_script_syntax_is_not_found(front: Front, method: str) -> None:  # H14, S27
+async def test_script_syntax_is_not_found(front: Front, method: str) -> None:  # attack S27
     answer = await front.http.request(method, front.bosh_url, params={CREATE: ""})
     assert answer.status_code == 404
     assert len(front.gateway.sessions) == 0
 
 
+@pytest.mark.rule("H5", "H6", "H9")
 @pytest.mark.parametrize(
     "lines",
     [
@@ -115,7 +121,7 @@ async def test_script_syntax_is_not_found(front: Front, method: str) -> None:  #
         ["Content-Type: multipart/form-data; boundary=x"],
     ],
 )
-async def test_headers_of_the_request_are_not_judged(front: Front, lines: list[str]) -> None:  # H5, H6, H9
+async def test_headers_of_the_request_are_not_judged(front: Front, lines: list[str]) -> None:
     raw = await front.raw()
     await raw.send(post(CREATE, *lines))
     answer = await raw.answer()
@@ -123,7 +129,8 @@ async def test_headers_of_the_request_are_not_judged(front: Front, lines: list[s
     assert "sid=" in answer.body
 
 
-async def test_http_1_0_without_host_closes_after_the_answer(front: Front) -> None:  # H2, HC25 b
+@pytest.mark.rule("H2", "HC25b")
+async def test_http_1_0_without_host_closes_after_the_answer(front: Front) -> None:
     raw = await front.raw()
     await raw.send(post(CREATE, "Connection: close", version="1.0"))
     answer = await raw.answer()
@@ -243,17 +250,20 @@ async def test_a_request_that_cannot_be_served_ends_with_its_condition(
     assert front.metric("refused_total", transport="bosh", condition=condition) == 1
 
 
-async def test_what_is_not_utf_8_is_a_bad_request(front: Front) -> None:  # H19
+@pytest.mark.rule("H19")
+async def test_what_is_not_utf_8_is_a_bad_request(front: Front) -> None:
     latin = f"<?xml version='1.0' encoding='ISO-8859-1'?>{BODY} rid='1' to='b\xe4r.example'/>"
     for body in (latin.encode("latin-1"), CREATE.encode("utf-16"), b"\xff" + CREATE.encode()):
         assert (await front.post(body)).text == terminal("bad-request")
 
 
-async def test_a_byte_order_mark_is_tolerated(front: Front) -> None:  # H19
+@pytest.mark.rule("H19")
+async def test_a_byte_order_mark_is_tolerated(front: Front) -> None:
     assert "sid=" in (await front.post("\ufeff" + CREATE)).text
 
 
-async def test_the_domain_is_folded(front: Front) -> None:  # C2
+@pytest.mark.rule("C2")
+async def test_the_domain_is_folded(front: Front) -> None:
     assert "sid=" in (await front.post(CREATE.replace(DOMAIN, "Example.ORG"))).text
 
 
@@ -262,7 +272,8 @@ async def test_a_route_is_ignored(front: Front, xmpp_server: XmppServer) -> None
     await xmpp_server.accept()
 
 
-async def test_a_malformed_request_leaves_sessions_alone(chat: Chat, xmpp_server: XmppServer) -> None:  # E1
+@pytest.mark.rule("E1")
+async def test_a_malformed_request_leaves_sessions_alone(chat: Chat, xmpp_server: XmppServer) -> None:
     await chat.create()
     held = await chat.hold()
     assert (await chat.front.post(f"{BODY} sid='{chat.sid}' rid='1003'><!-- --></body>")).text == terminal(
@@ -272,13 +283,15 @@ async def test_a_malformed_request_leaves_sessions_alone(chat: Chat, xmpp_server
     assert "id='a1'" in (await held).text
 
 
-async def test_no_room_is_a_policy_violation(make_front: MakeFront) -> None:  # C16
+@pytest.mark.rule("C16")
+async def test_no_room_is_a_policy_violation(make_front: MakeFront) -> None:
     front = await make_front(limits={"max_sessions": 1})
     await Chat(front).create()
     assert (await front.post(CREATE)).text == terminal("policy-violation")
 
 
-async def test_one_address_can_be_given_less_room(make_front: MakeFront) -> None:  # HC24 h
+@pytest.mark.rule("HC24h")
+async def test_one_address_can_be_given_less_room(make_front: MakeFront) -> None:
     front = await make_front(limits={"max_sessions_per_address": 1})
     await Chat(front).create()
     assert (await front.post(CREATE)).text == terminal("policy-violation")
@@ -313,7 +326,9 @@ async def test_a_large_content_length_is_refused_before_the_body(make_front: Mak
     assert answer.headers["connection"] == "close"
 
 
-async def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(make_front: MakeFront) -> None:  # S23
+async def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(
+    make_front: MakeFront,
+) -> None:  # attack S23
     front = await make_front(limits={"max_body_bytes": 10_000})
     raw = await front.raw()
     await raw.send("POST /http-bind HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -31,7 +31,8 @@ from tests.web.front import (
 # --- Held requests --------------------------------------------------------------------------------------
 
 
-async def test_a_creation_is_answered_with_the_features(chat: Chat) -> None:  # S10
+@pytest.mark.rule("S10")
+async def test_a_creation_is_answered_with_the_features(chat: Chat) -> None:
     answer = await chat.create()
     assert FEATURES.replace("<stream:features>", "") in answer.text
     assert "authid='s1'" in answer.text
@@ -48,7 +49,8 @@ async def test_a_held_request_is_answered_by_a_stanza(chat: Chat, xmpp_server: X
     assert (await chat.post()).text == f"{BODY}><message xmlns='jabber:client' id='a2'/></body>"  # P11
 
 
-async def test_a_request_is_held_for_wait(chat: Chat) -> None:  # P6
+@pytest.mark.rule("P6")
+async def test_a_request_is_held_for_wait(chat: Chat) -> None:
     await chat.create(wait="1")
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -56,7 +58,8 @@ async def test_a_request_is_held_for_wait(chat: Chat) -> None:  # P6
     assert 0.99 < loop.time() - started < 1.5
 
 
-async def test_a_new_request_frees_the_held_one(chat: Chat) -> None:  # P7
+@pytest.mark.rule("P7")
+async def test_a_new_request_frees_the_held_one(chat: Chat) -> None:
     await chat.create()
     first = await chat.hold()
     second = await chat.hold()
@@ -65,9 +68,10 @@ async def test_a_new_request_frees_the_held_one(chat: Chat) -> None:  # P7
     second.cancel()
 
 
+@pytest.mark.rule("HC8")
 async def test_a_client_that_hung_up_gets_its_answer_with_the_same_rid(
     front: Front, chat: Chat, xmpp_server: XmppServer
-) -> None:  # HC8
+) -> None:
     await chat.create()
     server = await xmpp_server.accept()
     request = post(chat.body())
@@ -85,9 +89,10 @@ async def test_a_client_that_hung_up_gets_its_answer_with_the_same_rid(
     assert "id='a1'" in (await once_more.answer()).body  # HC1: from the buffer
 
 
+@pytest.mark.rule("HC2")
 async def test_a_repeat_takes_over_from_the_connection_before(
     front: Front, chat: Chat, xmpp_server: XmppServer
-) -> None:  # HC2
+) -> None:
     await chat.create()
     server = await xmpp_server.accept()
     request = chat.body()
@@ -99,9 +104,10 @@ async def test_a_repeat_takes_over_from_the_connection_before(
     assert "id='a1'" in (await second).text
 
 
+@pytest.mark.rule("I1")
 async def test_a_session_that_nobody_asks_for_ends(
     make_front: MakeFront, xmpp_server: XmppServer, log: pytest.LogCaptureFixture
-) -> None:  # I1
+) -> None:
     chat = Chat(await make_front(bosh={"inactivity": 0.2}))
     await chat.create()
     server = await xmpp_server.accept()
@@ -110,9 +116,8 @@ async def test_a_session_that_nobody_asks_for_ends(
     assert re.search(r"\[.{8}\] closed after 0\.\d s: inactivity \(undelivered 0, discarded 0\)", log.text)
 
 
-async def test_a_terminated_session_is_remembered_for_a_while(
-    chat: Chat, xmpp_server: XmppServer
-) -> None:  # T5
+@pytest.mark.rule("T5")
+async def test_a_terminated_session_is_remembered_for_a_while(chat: Chat, xmpp_server: XmppServer) -> None:
     await chat.create()
     server = await xmpp_server.accept()
     request = chat.body("<presence xmlns='jabber:client' type='unavailable'/>", type="terminate")
@@ -125,28 +130,32 @@ async def test_a_terminated_session_is_remembered_for_a_while(
     assert (await chat.post()).text == ITEM_NOT_FOUND
 
 
-async def test_the_server_closes_its_stream(chat: Chat, xmpp_server: XmppServer) -> None:  # T7
+@pytest.mark.rule("T7")
+async def test_the_server_closes_its_stream(chat: Chat, xmpp_server: XmppServer) -> None:
     await chat.create()
     held = await chat.hold()
     await (await xmpp_server.accept()).says("</stream:stream>")
     assert (await held).text == f"{BODY} type='terminate'/>"
 
 
-async def test_the_server_is_lost(chat: Chat, xmpp_server: XmppServer) -> None:  # T7, E8
+@pytest.mark.rule("T7", "E8")
+async def test_the_server_is_lost(chat: Chat, xmpp_server: XmppServer) -> None:
     await chat.create()
     held = await chat.hold()
     (await xmpp_server.accept()).ends()
     assert (await held).text == terminal("remote-connection-failed")
 
 
-async def test_nobody_asked_when_the_server_was_lost(chat: Chat, xmpp_server: XmppServer) -> None:  # T6
+@pytest.mark.rule("T6")
+async def test_nobody_asked_when_the_server_was_lost(chat: Chat, xmpp_server: XmppServer) -> None:
     await chat.create()
     (await xmpp_server.accept()).ends()
     await eventually(lambda: chat.front.gateway.backends.live == 0)
     assert (await chat.post()).text == terminal("remote-connection-failed")
 
 
-async def test_a_stream_error_goes_to_the_client_whole(chat: Chat, xmpp_server: XmppServer) -> None:  # HC13
+@pytest.mark.rule("HC13")
+async def test_a_stream_error_goes_to_the_client_whole(chat: Chat, xmpp_server: XmppServer) -> None:
     await chat.create()
     held = await chat.hold()
     error = "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
@@ -159,13 +168,15 @@ async def test_a_stream_error_goes_to_the_client_whole(chat: Chat, xmpp_server: 
     assert await server.hears_rest() == "</stream:stream>"
 
 
-async def test_a_server_that_is_down_ends_the_creation(front: Front) -> None:  # S14
+@pytest.mark.rule("S14")
+async def test_a_server_that_is_down_ends_the_creation(front: Front) -> None:
     answer = await front.post(CREATE.replace(DOMAIN, DOWN))
     assert answer.text == terminal("remote-connection-failed")
     assert len(front.gateway.sessions) == 0
 
 
-async def test_a_server_that_says_nothing_ends_the_creation_in_time(make_front: MakeFront) -> None:  # S14
+@pytest.mark.rule("S14")
+async def test_a_server_that_says_nothing_ends_the_creation_in_time(make_front: MakeFront) -> None:
     async with XmppServer(negotiates=False) as silent:
         front = await make_front(silent, limits={"connect_timeout": 0.2})
         answer = await front.post(CREATE)
@@ -173,9 +184,10 @@ async def test_a_server_that_says_nothing_ends_the_creation_in_time(make_front: 
         silent.leave()
 
 
+@pytest.mark.rule("P16")
 async def test_a_client_that_sends_too_much_too_early_is_ended(
     make_front: MakeFront,
-) -> None:  # P16
+) -> None:
     async with XmppServer(negotiates=False) as silent:
         front = await make_front(silent, limits={"max_pending_bytes": 10_000, "max_stanza_bytes": 10_000})
         chat = Chat(front)
@@ -189,7 +201,7 @@ async def test_a_client_that_sends_too_much_too_early_is_ended(
 
 async def test_a_client_that_does_not_authenticate_in_time_is_ended(
     make_front: MakeFront, xmpp_server: XmppServer
-) -> None:  # S3
+) -> None:  # attack S3
     chat = Chat(await make_front(limits={"auth_timeout": 0.2}))
     await chat.create()
     held = await chat.hold("<a xmlns='b'/>")
@@ -241,9 +253,10 @@ async def test_a_slow_reader_that_hangs_up_gets_it_on_another_connection(
         assert f"id='a{number}'" in (await chatty.repeat(back=1 - number)).text
 
 
+@pytest.mark.rule("P13", "HC24i")
 async def test_a_server_is_not_read_while_its_client_is_away(
     make_front: MakeFront, xmpp_server: XmppServer
-) -> None:  # P13, HC24 i
+) -> None:
     chat = Chat(await make_front(limits={"max_pending_bytes": 10_000}))
     await chat.create()
     server = await xmpp_server.accept()
@@ -261,12 +274,13 @@ async def test_a_server_is_not_read_while_its_client_is_away(
 # --- Bugs -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("E4")
 async def test_a_bug_in_the_core_ends_one_session_and_no_other(
     front: Front,
     xmpp_server: XmppServer,
     monkeypatch: pytest.MonkeyPatch,
     log: pytest.LogCaptureFixture,
-) -> None:  # E4
+) -> None:
     victim, other = Chat(front), Chat(front)
     await victim.create()
     await other.create()
@@ -295,7 +309,7 @@ async def test_a_bug_in_the_core_ends_one_session_and_no_other(
 
 async def test_a_bug_in_the_parser_is_no_bad_request(
     front: Front, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
-) -> None:  # S26
+) -> None:  # attack S26
     def fail(*_args: object, **_named: object) -> None:
         raise RuntimeError("a bug")
 

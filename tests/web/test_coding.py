@@ -34,6 +34,7 @@ def raw_deflate(data: bytes) -> bytes:
 # --- Requests -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("H8", "H9")
 @pytest.mark.parametrize(
     ("header", "coding"),
     [
@@ -48,20 +49,23 @@ def raw_deflate(data: bytes) -> bytes:
         (b"utf-8, \xff", None),
     ],
 )
-def test_coding_of_a_request(header: bytes, coding: str | None) -> None:  # H8, H9
+def test_coding_of_a_request(header: bytes, coding: str | None) -> None:
     assert request_coding(header) == coding
 
 
+@pytest.mark.rule("H9")
 @pytest.mark.parametrize("header", [b"br", b"zstd", b"compress", b"gzip, br", b"gzip, gzip", b"deflate,gzip"])
-def test_coding_that_was_not_announced(header: bytes) -> None:  # H9
+def test_coding_that_was_not_announced(header: bytes) -> None:
     with pytest.raises(UnsupportedCoding):
         request_coding(header)
 
 
-def test_what_is_announced_is_understood() -> None:  # H8
+@pytest.mark.rule("H8")
+def test_what_is_announced_is_understood() -> None:
     assert [request_coding(name.encode()) for name in ACCEPT.split(",")] == ["gzip", "deflate"]
 
 
+@pytest.mark.rule("H8")
 @pytest.mark.parametrize(
     ("data", "coding"),
     [
@@ -71,7 +75,7 @@ def test_what_is_announced_is_understood() -> None:  # H8
         (raw_deflate(TEXT), "deflate"),
     ],
 )
-def test_decompression_up_to_the_limit(data: bytes, coding: str) -> None:  # H8
+def test_decompression_up_to_the_limit(data: bytes, coding: str) -> None:
     assert decompress(data, coding, len(TEXT)) == TEXT
     with pytest.raises(Inflated):
         decompress(data, coding, len(TEXT) - 1)
@@ -96,7 +100,8 @@ def test_corrupt_data(data: bytes, coding: str) -> None:
         decompress(data, coding, 10_000)
 
 
-async def test_requests_may_come_compressed(front: Front, chat: Chat, xmpp_server: XmppServer) -> None:  # H8
+@pytest.mark.rule("H8")
+async def test_requests_may_come_compressed(front: Front, chat: Chat, xmpp_server: XmppServer) -> None:
     answer = await chat.create(wait="0")
     assert "accept='gzip,deflate'" in answer.text
     server = await xmpp_server.accept()
@@ -108,8 +113,9 @@ async def test_requests_may_come_compressed(front: Front, chat: Chat, xmpp_serve
         await server.hears(f"id='m{number}'")
 
 
+@pytest.mark.rule("H9")
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br"])
-async def test_unknown_coding_leaves_the_session_alone(front: Front, chat: Chat, coding: str) -> None:  # H9
+async def test_unknown_coding_leaves_the_session_alone(front: Front, chat: Chat, coding: str) -> None:
     await chat.create(wait="0")
     body = chat.body(message(1))
     refused = await front.post(body, Content_Encoding=coding)
@@ -119,7 +125,8 @@ async def test_unknown_coding_leaves_the_session_alone(front: Front, chat: Chat,
     assert (await front.post(body)).status_code == 200
 
 
-async def test_bomb_is_not_inflated(make_front: MakeFront) -> None:  # H8, HC24
+@pytest.mark.rule("H8", "HC24")
+async def test_bomb_is_not_inflated(make_front: MakeFront) -> None:
     front = await make_front(limits={"max_body_bytes": 20_000, "max_stanza_bytes": 10_000})
     bomb = gzip.compress(b" " * 10_000_000)
     answer = await front.post(bomb, Content_Encoding="gzip")
@@ -127,7 +134,8 @@ async def test_bomb_is_not_inflated(make_front: MakeFront) -> None:  # H8, HC24
     assert len(front.gateway.sessions) == 0
 
 
-async def test_corrupt_request_is_a_bad_request(front: Front) -> None:  # E1
+@pytest.mark.rule("E1")
+async def test_corrupt_request_is_a_bad_request(front: Front) -> None:
     answer = await front.post(CREATE, Content_Encoding="gzip")
     assert (answer.status_code, answer.text) == (200, terminal("bad-request"))
 
@@ -135,6 +143,7 @@ async def test_corrupt_request_is_a_bad_request(front: Front) -> None:  # E1
 # --- Responses ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("H7", "HC25d")
 @pytest.mark.parametrize(
     ("header", "offer"),
     [
@@ -160,11 +169,12 @@ async def test_corrupt_request_is_a_bad_request(front: Front) -> None:  # E1
         (b",, gzip", Offer("gzip", True)),
     ],
 )
-def test_offer_of_a_client(header: bytes, offer: Offer) -> None:  # H7, HC25 d
+def test_offer_of_a_client(header: bytes, offer: Offer) -> None:
     assert read_offer(header) == offer
 
 
-def test_only_what_gains_is_compressed() -> None:  # H7
+@pytest.mark.rule("H7")
+def test_only_what_gains_is_compressed() -> None:
     assert compress(b"x" * 1023, b"gzip") == (b"x" * 1023, None)
     packed, coding = compress(b"x" * 1024, b"gzip")
     assert (gzip.decompress(packed), coding) == (b"x" * 1024, "gzip")
@@ -199,7 +209,8 @@ async def test_response_is_compressed_as_the_request_wants_it(  # H3, H7, HC25 d
         assert coding is None or len(wire) < len(plain.content) / 5
 
 
-async def test_short_response_is_left_alone(front: Front) -> None:  # H7
+@pytest.mark.rule("H7")
+async def test_short_response_is_left_alone(front: Front) -> None:
     answer = await front.post(CREATE)
     assert "content-encoding" not in answer.headers
     assert "vary" not in answer.headers
@@ -209,7 +220,8 @@ async def test_short_response_is_left_alone(front: Front) -> None:  # H7
         assert "sid=" in answer.text
 
 
-async def test_who_wants_nothing_plain_gets_it_all_compressed(front: Front) -> None:  # H7
+@pytest.mark.rule("H7")
+async def test_who_wants_nothing_plain_gets_it_all_compressed(front: Front) -> None:
     raw = await front.raw()
     lines = ["Accept-Encoding: gzip", "Accept-Encoding: identity;q=0", "Origin: https://chat.example"]
     await raw.send(post("<", *lines, "Connection: close"))
@@ -221,7 +233,8 @@ async def test_who_wants_nothing_plain_gets_it_all_compressed(front: Front) -> N
 # --- Legacy clients (17.1), as far as the endpoint decides -------------------------------------------------
 
 
-async def test_refused_creation_of_an_old_client_has_its_code(front: Front) -> None:  # E13
+@pytest.mark.rule("E13")
+async def test_refused_creation_of_an_old_client_has_its_code(front: Front) -> None:
     old = f"{BODY} rid='1' to='{DOMAIN}' wait='-1'/>"
     answer = await front.post(old)
     assert (answer.status_code, answer.text) == (400, terminal("bad-request"))
@@ -232,7 +245,8 @@ async def test_refused_creation_of_an_old_client_has_its_code(front: Front) -> N
         assert (answer.status_code, answer.text) == (200, terminal(condition))
 
 
-async def test_hc25_f_codes_are_for_sessions_without_ver(front: Front, chat: Chat) -> None:  # E13, E14
+@pytest.mark.rule("E13", "E14")
+async def test_hc25_f_codes_are_for_sessions_without_ver(front: Front, chat: Chat) -> None:
     unknown = await front.post(f"{BODY} rid='1' sid='none'/>")
     assert (unknown.status_code, unknown.text) == (200, terminal("item-not-found"))
     body = chat.body(to=DOMAIN, wait="0")

@@ -25,7 +25,8 @@ STREAM = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabbe
 # --- Opening (RFC 7395 section 3.4) ---------------------------------------------------------------------
 
 
-async def test_open_is_answered_by_the_servers_header(front: Front, xmpp_server: XmppServer) -> None:  # WS11
+@pytest.mark.rule("WS11")
+async def test_open_is_answered_by_the_servers_header(front: Front, xmpp_server: XmppServer) -> None:
     talk = Talk(await front.websocket())
     await talk.says(OPEN)
     assert await talk.hears("<open ") == f"<open xmlns='{FRAMING}' from='example.org' id='s1' version='1.0'/>"
@@ -36,7 +37,8 @@ async def test_open_is_answered_by_the_servers_header(front: Front, xmpp_server:
     assert f" to='{DOMAIN}' " in xmpp_server.headers[0]
 
 
-async def test_who_the_client_said_it_is_comes_back(front: Front, xmpp_server: XmppServer) -> None:  # WS11
+@pytest.mark.rule("WS11")
+async def test_who_the_client_said_it_is_comes_back(front: Front, xmpp_server: XmppServer) -> None:
     talk = Talk(await front.websocket())
     await talk.says(OPEN.replace("version", "from='a@example.org' xml:lang='de' version"))
     assert " to='a@example.org' " in await talk.hears("<open ")
@@ -44,7 +46,8 @@ async def test_who_the_client_said_it_is_comes_back(front: Front, xmpp_server: X
     assert "xml:lang='de'" in xmpp_server.headers[0]
 
 
-async def test_frames_inherit_the_language_of_the_stream(make_front: MakeFront) -> None:  # WS7
+@pytest.mark.rule("WS7")
+async def test_frames_inherit_the_language_of_the_stream(make_front: MakeFront) -> None:
     async with XmppServer(negotiates=False) as server:
         front = await make_front(server)
         talk = Talk(await front.websocket())
@@ -57,6 +60,7 @@ async def test_frames_inherit_the_language_of_the_stream(make_front: MakeFront) 
         assert await talk.hears("<message") == "<message xmlns='jabber:client' xml:lang='fr'/>"
 
 
+@pytest.mark.rule("WS12")
 @pytest.mark.parametrize(
     ("first", "condition"),
     [
@@ -87,7 +91,7 @@ async def test_frames_inherit_the_language_of_the_stream(make_front: MakeFront) 
 )
 async def test_what_cannot_open_a_stream_gets_open_error_close(
     front: Front, xmpp_server: XmppServer, first: str, condition: str
-) -> None:  # WS12
+) -> None:
     talk = Talk(await front.websocket())
     await talk.says(first)
     opened = await talk.hears("<open ")
@@ -99,7 +103,8 @@ async def test_what_cannot_open_a_stream_gets_open_error_close(
     assert xmpp_server.connections == 0
 
 
-async def test_a_server_that_is_down(front: Front) -> None:  # HC20
+@pytest.mark.rule("HC20")
+async def test_a_server_that_is_down(front: Front) -> None:
     talk = Talk(await front.websocket())
     await talk.says(OPEN.replace(DOMAIN, DOWN))
     assert f" from='{DOWN}' " in await talk.hears("<open ")
@@ -107,7 +112,8 @@ async def test_a_server_that_is_down(front: Front) -> None:  # HC20
     assert await talk.hears_end() == 1000  # WS14: the client never answers <close/>
 
 
-async def test_close_before_open(front: Front, xmpp_server: XmppServer) -> None:  # WS28
+@pytest.mark.rule("WS28")
+async def test_close_before_open(front: Front, xmpp_server: XmppServer) -> None:
     talk = Talk(await front.websocket())
     await talk.says(CLOSE)
     await talk.hears(CLOSE)
@@ -115,7 +121,8 @@ async def test_close_before_open(front: Front, xmpp_server: XmppServer) -> None:
     assert xmpp_server.connections == 0
 
 
-async def test_close_at_once_after_open_leaves_no_connection(make_front: MakeFront) -> None:  # WS28
+@pytest.mark.rule("WS28")
+async def test_close_at_once_after_open_leaves_no_connection(make_front: MakeFront) -> None:
     async with XmppServer(negotiates=False) as server:
         front = await make_front(server)
         talk = Talk(await front.websocket())
@@ -136,7 +143,8 @@ async def test_a_client_that_vanishes_while_connecting_leaves_no_connection(make
         assert await peer.hears_rest() == ""
 
 
-async def test_what_is_sent_too_early_waits_for_the_stream(make_front: MakeFront) -> None:  # P16
+@pytest.mark.rule("P16")
+async def test_what_is_sent_too_early_waits_for_the_stream(make_front: MakeFront) -> None:
     async with XmppServer(negotiates=False) as server:
         front = await make_front(server)
         talk = Talk(await front.websocket())
@@ -160,9 +168,10 @@ async def test_too_much_too_early_is_a_policy_violation(make_front: MakeFront) -
 # --- Restarts (section 3.7) -----------------------------------------------------------------------------
 
 
+@pytest.mark.rule("WS17")
 async def test_a_restart_after_success_is_on_the_same_connection(
     conversation: tuple[Talk, Peer], xmpp_server: XmppServer
-) -> None:  # WS17
+) -> None:
     talk, peer = conversation
     await peer.says(SUCCESS)
     await talk.hears("<success ")
@@ -176,9 +185,10 @@ async def test_a_restart_after_success_is_on_the_same_connection(
     assert xmpp_server.connections == 1
 
 
+@pytest.mark.rule("WS18")
 async def test_a_second_open_without_success_is_a_policy_violation(
     conversation: tuple[Talk, Peer],
-) -> None:  # WS18
+) -> None:
     talk, peer = conversation
     await talk.says(OPEN)
     await talk.hears_error("policy-violation")
@@ -194,7 +204,8 @@ async def test_a_restart_is_allowed_once(conversation: tuple[Talk, Peer]) -> Non
     await talk.hears_error("policy-violation")
 
 
-async def test_success_of_sasl2_needs_no_open(conversation: tuple[Talk, Peer]) -> None:  # WS19
+@pytest.mark.rule("WS19")
+async def test_success_of_sasl2_needs_no_open(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await peer.says("<success xmlns='urn:xmpp:sasl:2'/><stream:features/>")
     await talk.hears("<success ", "<stream:features ")
@@ -205,7 +216,8 @@ async def test_success_of_sasl2_needs_no_open(conversation: tuple[Talk, Peer]) -
 # --- Messages (section 3.3.3) ---------------------------------------------------------------------------
 
 
-async def test_one_message_for_each_element(conversation: tuple[Talk, Peer]) -> None:  # HC17, WS4
+@pytest.mark.rule("HC17", "WS4")
+async def test_one_message_for_each_element(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await peer.says("<message id='a1'/><presence/><iq id='a2'/>")
     await talk.hears("<message xmlns='jabber:client' ", "<presence ", "<iq ")
@@ -228,13 +240,15 @@ async def test_a_stanza_goes_as_it_is(conversation: tuple[Talk, Peer]) -> None:
     assert await peer.hears("<r xmlns='urn:xmpp:sm:3'/>") == "".join(stanzas)
 
 
-async def test_an_xml_declaration_is_not_forwarded(conversation: tuple[Talk, Peer]) -> None:  # WS6, W12
+@pytest.mark.rule("WS6", "W12")
+async def test_an_xml_declaration_is_not_forwarded(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await talk.says("<?xml version='1.0'?>" + message(1))
     assert await peer.hears("</message>") == message(1)
 
 
-async def test_a_message_in_fragments(front: Front, conversation: tuple[Talk, Peer]) -> None:  # WS24
+@pytest.mark.rule("WS24")
+async def test_a_message_in_fragments(front: Front, conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     text = message(1, "\U0001f600")
     await talk.websocket.send([text[:5], text[5:60], text[60:]])
@@ -269,14 +283,16 @@ async def test_a_bad_message_ends_the_stream(
     assert await peer.hears_rest() == message(1) + END
 
 
-async def test_starttls_fails_and_ends_the_stream(conversation: tuple[Talk, Peer]) -> None:  # HC24 g, WS22
+@pytest.mark.rule("HC24g", "WS22")
+async def test_starttls_fails_and_ends_the_stream(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await talk.says("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
     await talk.hears("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", CLOSE)
     assert await peer.hears_rest() == END
 
 
-async def test_compression_of_the_stream_is_refused(conversation: tuple[Talk, Peer]) -> None:  # HC24 g
+@pytest.mark.rule("HC24g")
+async def test_compression_of_the_stream_is_refused(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await talk.says("<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>")
     assert "<unsupported-method/>" in await talk.hears(

@@ -32,7 +32,8 @@ SIZE, COUNT = 100_000, 200
 # --- Closing (section 3.6) ------------------------------------------------------------------------------
 
 
-async def test_the_client_closes(front: Front, conversation: tuple[Talk, Peer]) -> None:  # HC21, WS14
+@pytest.mark.rule("HC21", "WS14")
+async def test_the_client_closes(front: Front, conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await talk.says(message(1), CLOSE)
     assert await peer.hears(END) == message(1) + END
@@ -71,7 +72,8 @@ async def test_nothing_of_a_client_follows_its_close(front: Front, conversation:
     assert front.metric("elements_dropped_total", direction="to_server", reason="after close") == 1
 
 
-async def test_the_server_closes(front: Front, conversation: tuple[Talk, Peer]) -> None:  # HC21
+@pytest.mark.rule("HC21")
+async def test_the_server_closes(front: Front, conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await peer.says("<message id='a1'/>" + END)
     await talk.hears("<message ", CLOSE)
@@ -82,7 +84,8 @@ async def test_the_server_closes(front: Front, conversation: tuple[Talk, Peer]) 
     assert front.metric("sessions_closed_total", transport="websocket", reason="server closed") == 1
 
 
-async def test_nothing_follows_our_close(front: Front, conversation: tuple[Talk, Peer]) -> None:  # WS32
+@pytest.mark.rule("WS32")
+async def test_nothing_follows_our_close(front: Front, conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await talk.says("<")
     await talk.hears_error("not-well-formed")
@@ -93,16 +96,18 @@ async def test_nothing_follows_our_close(front: Front, conversation: tuple[Talk,
     assert await talk.leaves() == 1000
 
 
+@pytest.mark.rule("WS29")
 async def test_a_client_that_does_not_authenticate_in_time_is_ended(
     make_front: MakeFront, xmpp_server: XmppServer
-) -> None:  # WS29, S3
+) -> None:  # attack S3
     talk, peer = await open_websocket(await make_front(limits={"auth_timeout": 0.2}), xmpp_server)
     await talk.hears_error("connection-timeout")
     assert await talk.leaves() == 1000
     assert await peer.hears_rest() == END
 
 
-async def test_a_stream_error_of_the_server_is_one_message(conversation: tuple[Talk, Peer]) -> None:  # WS13
+@pytest.mark.rule("WS13")
+async def test_a_stream_error_of_the_server_is_one_message(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     conflict = "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
     await peer.says(f"<message/><stream:error>{conflict}</stream:error>{END}")
@@ -120,7 +125,8 @@ async def test_the_server_is_lost(conversation: tuple[Talk, Peer]) -> None:
     assert await talk.hears_end() == 1000
 
 
-async def test_the_server_sends_no_xml(conversation: tuple[Talk, Peer]) -> None:  # T19
+@pytest.mark.rule("T19")
+async def test_the_server_sends_no_xml(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await peer.says("<message><!-- --></message>")
     await talk.hears_error("remote-connection-failed")
@@ -139,6 +145,7 @@ def _close_with(code: int) -> Callable[[Talk], None]:
     return close
 
 
+@pytest.mark.rule("HC22", "WS15")
 @pytest.mark.parametrize(
     ("leave", "reason"),
     [
@@ -152,7 +159,7 @@ def _close_with(code: int) -> Callable[[Talk], None]:
 @pytest.mark.parametrize("resumable", [False, True])
 async def test_a_client_that_goes_without_close_leaves_no_end_tag(
     front: Front, conversation: tuple[Talk, Peer], leave: Callable[[Talk], None], reason: str, resumable: bool
-) -> None:  # HC22, WS15
+) -> None:
     talk, peer = conversation
     if resumable:
         await peer.says(ENABLED)
@@ -185,7 +192,8 @@ async def test_a_client_that_answers_no_ping_is_lost(make_front: MakeFront, xmpp
     assert await peer.hears_rest() == ""
 
 
-async def test_an_idle_client_is_pinged(make_front: MakeFront, xmpp_server: XmppServer) -> None:  # WS21
+@pytest.mark.rule("WS21")
+async def test_an_idle_client_is_pinged(make_front: MakeFront, xmpp_server: XmppServer) -> None:
     front = await make_front(websocket={"ping_interval": 0.05, "ping_timeout": 0.5})
     talk, peer = await open_websocket(front, xmpp_server)
     server_side = next(iter(front.server.server_state.connections))
@@ -194,7 +202,8 @@ async def test_an_idle_client_is_pinged(make_front: MakeFront, xmpp_server: Xmpp
     await talk.hears("<message ")
 
 
-async def test_a_ping_is_answered_with_its_payload(conversation: tuple[Talk, Peer]) -> None:  # WS21
+@pytest.mark.rule("WS21")
+async def test_a_ping_is_answered_with_its_payload(conversation: tuple[Talk, Peer]) -> None:
     talk, _ = conversation
     await (await talk.websocket.ping(b"12345"))
 

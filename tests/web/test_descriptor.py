@@ -62,11 +62,13 @@ OURS = (BOSH, WEBSOCKET)
 HOST_META_2 = {"priority": 10, "weight": 50, "sni": "example.org", "ips": ["192.0.2.1"]}
 
 
-def test_xrd_becomes_jrd_as_the_standard_shows() -> None:  # D3
+@pytest.mark.rule("D3")
+def test_xrd_becomes_jrd_as_the_standard_shows() -> None:
     assert json.loads(write_jrd(read(EXAMPLE_XRD))) == EXAMPLE_JRD
 
 
-def test_jrd_becomes_xrd_and_jrd_again() -> None:  # D3
+@pytest.mark.rule("D3")
+def test_jrd_becomes_xrd_and_jrd_again() -> None:
     document = read(json.dumps(EXAMPLE_JRD).encode())
     assert json.loads(write_jrd(read_xrd(write_xrd(document)))) == EXAMPLE_JRD
 
@@ -153,7 +155,8 @@ def test_entities_are_not_expanded() -> None:
         read(data.encode())
 
 
-def test_our_links_replace_those_of_the_same_relation_in_any_case() -> None:  # D1
+@pytest.mark.rule("D1")
+def test_our_links_replace_those_of_the_same_relation_in_any_case() -> None:
     other = Link({"rel": "lrdd", "template": "https://example.org/?{uri}"})
     old = [Link({"rel": rel, "href": "https://old.example/"}) for rel in (XBOSH_REL.upper(), WEBSOCKET_REL)]
     author = Link({"rel": "author", "href": "http://example.org/"})
@@ -161,7 +164,8 @@ def test_our_links_replace_those_of_the_same_relation_in_any_case() -> None:  # 
     assert merged.links == (other, author, *OURS)
 
 
-def test_links_of_xmpp_to_clear_text_are_left_out() -> None:  # D4
+@pytest.mark.rule("D4")
+def test_links_of_xmpp_to_clear_text_are_left_out() -> None:
     links = (
         Link({"rel": "urn:xmpp:alt-connections:s2s-websocket", "href": "WS://example.org/s2s"}),
         Link({"rel": "lrdd", "href": "http://example.org/"}),
@@ -170,13 +174,15 @@ def test_links_of_xmpp_to_clear_text_are_left_out() -> None:  # D4
     assert merge(Descriptor(links=links), OURS, clear=True).links == (*links, *OURS)
 
 
-def test_a_half_filled_xmpp_object_is_left_out() -> None:  # D9
+@pytest.mark.rule("D9")
+def test_a_half_filled_xmpp_object_is_left_out() -> None:
     jrd = {"xmpp": {"ttl": 300}, "other": 1, "links": [{"rel": XBOSH_REL, "href": "https://old.example"}]}
     merged = json.loads(write_jrd(merge(read_jrd(json.dumps(jrd).encode()), OURS)))
     assert merged == {"other": 1, "links": [link.attributes for link in OURS]}
 
 
-def test_an_xmpp_object_stays_if_it_knows_our_links() -> None:  # D9
+@pytest.mark.rule("D9")
+def test_an_xmpp_object_stays_if_it_knows_our_links() -> None:
     links = [{**link.attributes, **HOST_META_2} for link in OURS]
     jrd = {"xmpp": {"ttl": 300}, "links": [{"rel": "urn:xmpp:alt-connections:tls", "port": 443}, *links]}
     document = merge(read_jrd(json.dumps(jrd).encode()), OURS)

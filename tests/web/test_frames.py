@@ -79,11 +79,12 @@ async def test_a_stanza_of_the_limit_passes(small: Front, xmpp_server: XmppServe
     assert await peer.hears("</message>") == whole.decode()
 
 
+@pytest.mark.rule("HC24f")
 @pytest.mark.parametrize("fragments", [1, 3])
 @pytest.mark.parametrize("size", [LIMIT + 1, 2 * LIMIT])
 async def test_a_larger_one_ends_the_session(
     small: Front, xmpp_server: XmppServer, size: int, fragments: int
-) -> None:  # HC24 f
+) -> None:
     raw, peer = await open_stream(small, xmpp_server)
     whole = stanza(size)
     step = -(-len(whole) // fragments)
@@ -101,7 +102,7 @@ async def test_a_larger_one_ends_the_session(
 @pytest.mark.parametrize("size", [2 * LIMIT + 1, 4 * LIMIT])
 async def test_one_that_is_larger_still_is_not_even_read(
     small: Front, xmpp_server: XmppServer, size: int, fragments: int
-) -> None:  # S18
+) -> None:  # attack S18
     raw, peer = await open_stream(small, xmpp_server)
     whole = stanza(size)
     step = -(-len(whole) // fragments)
@@ -112,7 +113,7 @@ async def test_one_that_is_larger_still_is_not_even_read(
     assert (await hears_close(raw))[0] == 1009
 
 
-async def test_a_length_is_not_trusted(small: Front, xmpp_server: XmppServer) -> None:  # S17
+async def test_a_length_is_not_trusted(small: Front, xmpp_server: XmppServer) -> None:  # attack S17
     raw, peer = await open_stream(small, xmpp_server)
     await raw.send(frame(TEXT, b"<", length=2**63 - 1))
     assert (await hears_close(raw))[0] == 1009
@@ -187,9 +188,10 @@ async def test_a_close_frame_without_a_code(small: Front, xmpp_server: XmppServe
     assert await raw.rest() == b"\x88\x00"
 
 
+@pytest.mark.rule("HC24i")
 async def test_pings_of_a_client_that_does_not_read_are_not_kept(
     small: Front, xmpp_server: XmppServer
-) -> None:  # HC24 i
+) -> None:
     raw, peer = await open_stream(small, xmpp_server, receive_buffer=1 << 16)
     (connection,) = (c for c in small.server.server_state.connections if hasattr(c, "writable"))
     async with meanwhile(peer.says(*["<message><body>" + "x" * 100_000 + "</body></message>"] * 100)):

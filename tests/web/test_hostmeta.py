@@ -111,26 +111,30 @@ def discovered(links: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-async def test_xrd(site: Site) -> None:  # D1, D3, HC25 g
+@pytest.mark.rule("D1", "D3", "HC25g")
+async def test_xrd(site: Site) -> None:
     answer = await site.ask()
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/xrd+xml; charset=utf-8"
     assert xrd_links(answer) == LINKS
 
 
-async def test_jrd(site: Site) -> None:  # D2, D3, HC25 g
+@pytest.mark.rule("D2", "D3", "HC25g")
+async def test_jrd(site: Site) -> None:
     answer = await site.ask(JRD_PATH, accept="application/xrd+xml")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {"links": LINKS}
 
 
-async def test_a_client_finds_both_transports_in_either_document(site: Site) -> None:  # D1, D2
+@pytest.mark.rule("D1", "D2")
+async def test_a_client_finds_both_transports_in_either_document(site: Site) -> None:
     expected = {"xbosh": BOSH, "websocket": WEBSOCKET}
     assert discovered(xrd_links(await site.ask())) == expected
     assert discovered(jrd_links(await site.ask(JRD_PATH))) == expected
 
 
+@pytest.mark.rule("D3")
 @pytest.mark.parametrize(
     ("accept", "json"),
     [
@@ -154,19 +158,21 @@ async def test_a_client_finds_both_transports_in_either_document(site: Site) -> 
         ("application/json;level=1;q=1.000", True),
     ],
 )
-async def test_accept_chooses_the_format(site: Site, accept: str, json: bool) -> None:  # D3
+async def test_accept_chooses_the_format(site: Site, accept: str, json: bool) -> None:
     answer = await site.ask(accept=accept)
     expected = "application/json" if json else "application/xrd+xml; charset=utf-8"
     assert answer.headers["content-type"] == expected
     assert answer.headers["vary"] == "Accept"
 
 
-async def test_without_accept_the_answer_is_xrd(site: Site) -> None:  # D3: RFC 6415 section 3, MUST
+@pytest.mark.rule("D3")
+async def test_without_accept_the_answer_is_xrd(site: Site) -> None:  # RFC 6415 section 3, MUST
     status, body = await site.raw("Host: example.org", "X-Forwarded-Proto: https")
     assert (status, body[:5]) == (200, "<?xml")
 
 
-async def test_it_is_refused_in_clear_text(site: Site) -> None:  # D4, HC25 g
+@pytest.mark.rule("D4", "HC25g")
+async def test_it_is_refused_in_clear_text(site: Site) -> None:
     for path in (XRD_PATH, JRD_PATH):
         answer = await site.ask(path, X_Forwarded_Proto="http")
         assert answer.status_code == 403
@@ -176,12 +182,14 @@ async def test_it_is_refused_in_clear_text(site: Site) -> None:  # D4, HC25 g
     assert (await site.raw("Host: example.org"))[0] == 403
 
 
-async def test_who_is_no_trusted_proxy_cannot_say_that_it_was_https(make_site: MakeSite) -> None:  # D4
+@pytest.mark.rule("D4")
+async def test_who_is_no_trusted_proxy_cannot_say_that_it_was_https(make_site: MakeSite) -> None:
     site = await make_site(**PUBLIC, trusted_proxies=["192.0.2.0/24"])
     assert (await site.ask()).status_code == 403
 
 
-async def test_https_without_a_proxy_is_seen(make_site: MakeSite) -> None:  # D4
+@pytest.mark.rule("D4")
+async def test_https_without_a_proxy_is_seen(make_site: MakeSite) -> None:
     gateway = Gateway(configured((), {}, PUBLIC))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway)) as client:
         assert (await client.get(f"https://example.org{XRD_PATH}")).status_code == 200
@@ -189,6 +197,7 @@ async def test_https_without_a_proxy_is_seen(make_site: MakeSite) -> None:  # D4
     await gateway.shut_down()
 
 
+@pytest.mark.rule("D4")
 @pytest.mark.parametrize(
     ("server", "text", "level"),
     [
@@ -199,7 +208,7 @@ async def test_https_without_a_proxy_is_seen(make_site: MakeSite) -> None:  # D4
 )
 async def test_without_an_address_with_tls_there_is_no_discovery(
     make_site: MakeSite, caplog: pytest.LogCaptureFixture, server: dict[str, Any], text: str, level: int
-) -> None:  # D4
+) -> None:
     caplog.set_level(logging.INFO)
     site = await make_site(**server)
     (record,) = [record for record in caplog.records if record.name == "boshgate.hostmeta"]
@@ -211,9 +220,10 @@ async def test_without_an_address_with_tls_there_is_no_discovery(
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
+@pytest.mark.rule("D4")
 async def test_the_test_switch_allows_clear_text(
     make_site: MakeSite, caplog: pytest.LogCaptureFixture
-) -> None:  # D4
+) -> None:
     site = await make_site(public_url="HTTP://localhost:5280/", allow_clear_text_discovery=True)
     assert "allow_clear_text_discovery is on" in caplog.text
     answer = await site.ask(X_Forwarded_Proto="http")
@@ -223,8 +233,9 @@ async def test_the_test_switch_allows_clear_text(
     ]
 
 
+@pytest.mark.rule("D5", "HC25g")
 @pytest.mark.parametrize("path", [XRD_PATH, JRD_PATH])
-async def test_every_origin_may_read_it(site: Site, path: str) -> None:  # D5, HC25 g
+async def test_every_origin_may_read_it(site: Site, path: str) -> None:
     for answer in (
         await site.ask(path, Origin="https://other.example"),
         await site.ask(path, host="unknown.example"),
@@ -235,8 +246,9 @@ async def test_every_origin_may_read_it(site: Site, path: str) -> None:  # D5, H
         assert "access-control-allow-credentials" not in answer.headers
 
 
+@pytest.mark.rule("D5")
 @pytest.mark.parametrize("path", [XRD_PATH, JRD_PATH])
-async def test_preflight(site: Site, path: str) -> None:  # D5
+async def test_preflight(site: Site, path: str) -> None:
     answer = await site.ask(
         path, method="OPTIONS", Origin="https://a.example", Access_Control_Request_Method="GET"
     )
@@ -246,7 +258,8 @@ async def test_preflight(site: Site, path: str) -> None:  # D5
     assert "access-control-max-age" in answer.headers
 
 
-async def test_the_asterisk_is_for_these_paths_only(make_site: MakeSite) -> None:  # D5
+@pytest.mark.rule("D5")
+async def test_the_asterisk_is_for_these_paths_only(make_site: MakeSite) -> None:
     site = await make_site(**PUBLIC, allowed_origins=["https://good.example"])
     for path in ("/", "/config.json", "/http-bind", f"{XRD_PATH}/", f"{XRD_PATH}2", "/.well-known/"):
         answer = await site.ask(path, Origin="https://other.example")
@@ -287,21 +300,24 @@ async def test_it_is_kept_for_five_minutes_and_validated(site: Site) -> None:
         assert (await site.ask(If_None_Match=tags)).status_code == 200
 
 
-async def test_links_are_told_once_and_no_srv_record_is_repeated(site: Site) -> None:  # D6
+@pytest.mark.rule("D6")
+async def test_links_are_told_once_and_no_srv_record_is_repeated(site: Site) -> None:
     assert sorted(link["rel"] for link in xrd_links(await site.ask())) == [
         "urn:xmpp:alt-connections:websocket",
         "urn:xmpp:alt-connections:xbosh",
     ]
 
 
+@pytest.mark.rule("D7")
 @pytest.mark.parametrize(
     "host",
     ["example.org", "EXAMPLE.org", "example.org:443", "example.org:8443", "example.org.", "example.org:"],
 )
-async def test_the_domain_is_chosen_by_host(site: Site, host: str) -> None:  # D7
+async def test_the_domain_is_chosen_by_host(site: Site, host: str) -> None:
     assert xrd_links(await site.ask(host=host)) == LINKS
 
 
+@pytest.mark.rule("D7", "HC25g")
 @pytest.mark.parametrize(
     "host",
     [
@@ -324,13 +340,14 @@ async def test_the_domain_is_chosen_by_host(site: Site, host: str) -> None:  # D
         "",
     ],
 )
-async def test_an_unknown_host_is_not_found(site: Site, host: str) -> None:  # D7, HC25 g
+async def test_an_unknown_host_is_not_found(site: Site, host: str) -> None:
     status, body = await site.raw(f"Host: {host}", "X-Forwarded-Proto: https")
     assert status == 404
     assert body == "The domain in Host is not served here.\n"
 
 
-async def test_no_host_and_two_hosts(site: Site) -> None:  # D7
+@pytest.mark.rule("D7")
+async def test_no_host_and_two_hosts(site: Site) -> None:
     connection = await site.front.raw()
     await connection.send(f"GET {XRD_PATH} HTTP/1.0\r\nX-Forwarded-Proto: https\r\n\r\n")
     assert (await connection.answer()).status == 404
@@ -338,7 +355,8 @@ async def test_no_host_and_two_hosts(site: Site) -> None:  # D7
     assert status == 400
 
 
-async def test_nothing_of_a_request_gets_into_the_document(site: Site) -> None:  # D7
+@pytest.mark.rule("D7")
+async def test_nothing_of_a_request_gets_into_the_document(site: Site) -> None:
     evil = "evil.example"
     expected = (await site.ask()).content
     for answer in (
@@ -354,7 +372,8 @@ async def test_nothing_of_a_request_gets_into_the_document(site: Site) -> None: 
     assert (await connection.answer()).body.encode() == expected
 
 
-async def test_an_internationalised_domain(make_site: MakeSite) -> None:  # D7
+@pytest.mark.rule("D7")
+async def test_an_internationalised_domain(make_site: MakeSite) -> None:
     site = await make_site("Bücher.example", public_url="https://chat.bücher.example")
     for host in ("xn--bcher-kva.example", "XN--BCHER-KVA.example:443", "bücher.example", "BÜCHER.example"):
         status, body = await site.raw(f"Host: {host}", "X-Forwarded-Proto: https", path=JRD_PATH)
@@ -362,6 +381,7 @@ async def test_an_internationalised_domain(make_site: MakeSite) -> None:  # D7
         assert json.loads(body)["links"][0]["href"] == "https://chat.xn--bcher-kva.example/http-bind"
 
 
+@pytest.mark.rule("D7")
 @pytest.mark.parametrize(
     ("public_url", "bosh", "websocket"),
     [
@@ -373,7 +393,7 @@ async def test_an_internationalised_domain(make_site: MakeSite) -> None:  # D7
 )
 async def test_addresses_come_from_the_configuration(
     make_site: MakeSite, public_url: str, bosh: str, websocket: str
-) -> None:  # D7
+) -> None:
     site = await make_site(public_url=public_url)
     assert [link["href"] for link in xrd_links(await site.ask())] == [
         f"{bosh}/http-bind",
@@ -381,7 +401,8 @@ async def test_addresses_come_from_the_configuration(
     ]
 
 
-async def test_several_domains_each_with_its_own_document(make_site: MakeSite, tmp_path: Path) -> None:  # D7
+@pytest.mark.rule("D7")
+async def test_several_domains_each_with_its_own_document(make_site: MakeSite, tmp_path: Path) -> None:
     names = [f"{letter}.example" for letter in "abc"]
     upstreams = {}
     for name in names[:2]:
@@ -393,7 +414,8 @@ async def test_several_domains_each_with_its_own_document(make_site: MakeSite, t
     assert [answer["links"] for answer in answers] == [LINKS] * 3
 
 
-async def test_no_dns_method_and_no_half_of_the_next_version(site: Site) -> None:  # D8, D9
+@pytest.mark.rule("D8", "D9")
+async def test_no_dns_method_and_no_half_of_the_next_version(site: Site) -> None:
     assert list((await site.ask(JRD_PATH)).json()) == ["links"]
     assert (await site.ask("/.well-known/host-meta-2.json")).status_code == 404
 
@@ -401,10 +423,11 @@ async def test_no_dns_method_and_no_half_of_the_next_version(site: Site) -> None
 # --- Merging with the domain's other document ----------------------------------------------------------
 
 
+@pytest.mark.rule("D1", "D2", "D3")
 @pytest.mark.parametrize("kind", ["url", "file"])
 async def test_the_other_document_survives_in_both_formats(
     make_site: MakeSite, web: OtherWeb, tmp_path: Path, kind: str
-) -> None:  # D1, D2, D3
+) -> None:
     file = tmp_path / "host-meta"
     file.write_bytes(XRD)
     site = await make_site(upstreams={"example.org": web.url if kind == "url" else str(file)})

@@ -18,22 +18,25 @@ async def refused(front: Front, **options: object) -> tuple[int, str]:
     return response.status_code, (response.body or b"").decode().strip()
 
 
+@pytest.mark.rule("WS1")
 @pytest.mark.parametrize("offered", [["xmpp"], ["chat", "xmpp"], ["xmpp", "xmpp-framing"]])
-async def test_the_answer_has_exactly_the_subprotocol_xmpp(front: Front, offered: list[str]) -> None:  # WS1
+async def test_the_answer_has_exactly_the_subprotocol_xmpp(front: Front, offered: list[str]) -> None:
     websocket = await front.websocket(subprotocols=offered)
     assert websocket.subprotocol == "xmpp"
 
 
+@pytest.mark.rule("WS1")
 @pytest.mark.parametrize("offered", [None, ["chat"], ["XMPP"]])
 async def test_without_the_subprotocol_the_handshake_is_refused(
     front: Front, caplog: pytest.LogCaptureFixture, offered: list[str] | None
-) -> None:  # WS1
+) -> None:
     caplog.set_level(logging.INFO, logger="boshgate")
     assert await refused(front, subprotocols=offered) == (400, "the subprotocol 'xmpp' was not offered")
     assert "refused a handshake from 127.0.0.1: HTTP 400" in caplog.text
     assert front.metric("refused_total", transport="websocket", condition="400") == 1
 
 
+@pytest.mark.rule("WS2")
 @pytest.mark.parametrize(
     "origin",
     [
@@ -44,16 +47,17 @@ async def test_without_the_subprotocol_the_handshake_is_refused(
         "https://chat.example:444",
     ],
 )
-async def test_a_foreign_origin_is_refused(make_front: MakeFront, origin: str) -> None:  # WS2, S12
+async def test_a_foreign_origin_is_refused(make_front: MakeFront, origin: str) -> None:  # attack S12
     front = await make_front(server={"allowed_origins": ("https://chat.example",)})
     assert (await refused(front, origin=origin))[0] == 403
     assert front.metric("sessions_open", transport="websocket") == 0
 
 
+@pytest.mark.rule("WS2")
 @pytest.mark.parametrize("origin", ["https://chat.example", "HTTPS://Chat.example:443", None])
 async def test_a_listed_origin_and_a_client_without_one_are_accepted(
     make_front: MakeFront, origin: str | None
-) -> None:  # WS2
+) -> None:
     front = await make_front(server={"allowed_origins": ("https://chat.example",)})
     await front.websocket(origin=origin)
 
@@ -63,7 +67,8 @@ async def test_nobody_is_admitted_while_draining(front: Front) -> None:
     assert await refused(front) == (503, "the gateway is shutting down")
 
 
-async def test_both_transports_share_one_limit(make_front: MakeFront) -> None:  # C16
+@pytest.mark.rule("C16")
+async def test_both_transports_share_one_limit(make_front: MakeFront) -> None:
     front = await make_front(limits={"max_sessions": 2})
     talk = Talk(await front.websocket())
     await Chat(front).create()
@@ -78,12 +83,14 @@ async def test_another_path_is_refused(front: Front) -> None:
     assert (await raw.reader.readline()).startswith(b"HTTP/1.1 403 ")
 
 
-async def test_compression_is_declined(front: Front) -> None:  # WS26
+@pytest.mark.rule("WS26")
+async def test_compression_is_declined(front: Front) -> None:
     websocket = await front.websocket(compression="deflate")
     assert websocket.protocol.extensions == []
 
 
-async def test_a_client_that_says_nothing_is_not_waited_for(make_front: MakeFront) -> None:  # WS29
+@pytest.mark.rule("WS29")
+async def test_a_client_that_says_nothing_is_not_waited_for(make_front: MakeFront) -> None:
     front = await make_front(limits={"body_timeout": 0.1})
     talk = Talk(await front.websocket())
     await talk.hears("<open ")

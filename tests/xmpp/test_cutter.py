@@ -31,6 +31,7 @@ def test_the_root_comes_first_with_expanded_names() -> None:
     assert root.declarations == {"b": HTTPBIND, None: ""}
 
 
+@pytest.mark.rule("W8", "W10")
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -47,7 +48,7 @@ def test_the_root_comes_first_with_expanded_names() -> None:
         (b"<m><m/></m>", b"<m xmlns='u'><m/></m>"),
     ],
 )
-def test_only_missing_declarations_are_inserted(data: bytes, expected: bytes) -> None:  # W8, W10
+def test_only_missing_declarations_are_inserted(data: bytes, expected: bytes) -> None:
     assert cut_inside(b"<r xmlns='u' xmlns:p='w&amp;'>", data) == [expected]
     scope = scope_of(b"r", {None: "u", "p": "w&"})
     short = cut_whole(data, scope)
@@ -91,6 +92,7 @@ def test_the_scope_of_nearly_all_streams_is_one_object() -> None:
     assert scope_of(b"body", declarations).prologue.startswith(b"<body xmlns='jabber:client'")
 
 
+@pytest.mark.rule("WS8")
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -106,7 +108,7 @@ def test_the_scope_of_nearly_all_streams_is_one_object() -> None:
         (b"<stream:features xmlns:stream='%s'/>", b"<stream:features xmlns:stream='%s'/>"),
     ],
 )
-def test_features_and_errors_get_the_prefix(data: bytes, expected: bytes) -> None:  # WS8
+def test_features_and_errors_get_the_prefix(data: bytes, expected: bytes) -> None:
     data = data.replace(b"%s", STREAMS.encode())
     local = "error" if b"error" in data else "features"
     assert make_element(f"{{{STREAMS}}}{local}", data).data == expected.replace(b"%s", STREAMS.encode())
@@ -118,6 +120,7 @@ def test_a_prefix_stream_of_another_meaning_is_refused() -> None:  # RFC 6120 4.
         make_element(f"{{{STREAMS}}}features", data)
 
 
+@pytest.mark.rule("W3")
 @pytest.mark.parametrize(
     "data",
     [
@@ -130,7 +133,7 @@ def test_a_prefix_stream_of_another_meaning_is_refused() -> None:  # RFC 6120 4.
         b"<r>\xff</r>",
     ],
 )
-def test_text_between_elements_is_refused(data: bytes) -> None:  # W3
+def test_text_between_elements_is_refused(data: bytes) -> None:
     with pytest.raises(XmlError, match="bad-format"):
         cut(data)
 
@@ -143,7 +146,8 @@ def test_what_stands_behind_the_root_is_not_looked_at() -> None:
     assert len(cutter.items) == 2
 
 
-def test_one_byte_more_than_the_limit_is_refused() -> None:  # T27
+@pytest.mark.rule("T27")
+def test_one_byte_more_than_the_limit_is_refused() -> None:
     element = b"<a>" + b"x" * 93 + b"</a>"
     assert len(cut(b"<r>" + element + element, limit=100)) == 3
     with pytest.raises(XmlError, match="policy-violation"):

@@ -59,6 +59,7 @@ def test_the_header_opens_the_stream(header: bytes) -> None:  # 4.2
     assert opened.header.to is None
 
 
+@pytest.mark.rule("T16")
 @pytest.mark.parametrize(
     ("header", "end"),
     [
@@ -71,7 +72,7 @@ def test_the_header_opens_the_stream(header: bytes) -> None:  # 4.2
         (f"\n<?xml version='1.0' encoding='UTF-8'?> <s:stream a='>' xmlns:s='{STREAMS}'>", "</s:stream>"),
     ],
 )
-def test_any_legal_form_of_header_is_understood(header: str, end: str) -> None:  # T16
+def test_any_legal_form_of_header_is_understood(header: str, end: str) -> None:
     stanza = f"<message xmlns='{CLIENT}'/>"
     events = Framer(max_element_bytes=1_000).receive_data((header + stanza + end).encode())
     assert events == [
@@ -124,7 +125,8 @@ def test_nothing_is_reported_of_a_stream_with_a_wrong_header() -> None:
     assert [type(event) for event in Framer(max_element_bytes=1_000).receive_data(data)] == [StreamFailed]
 
 
-def test_stanzas_are_made_self_contained() -> None:  # HC16
+@pytest.mark.rule("HC16")
+def test_stanzas_are_made_self_contained() -> None:
     header = HEADER.replace(b" id=", b" xmlns:y='urn:y' xml:lang='de' id=")
     stanza = b"<message><body>hi</body><y:e/></message>"
     [bosh] = framer(header=header).receive_data(stanza)
@@ -137,6 +139,7 @@ def test_stanzas_are_made_self_contained() -> None:  # HC16
     assert alone(inserted)[0] == "{jabber:client}message"
 
 
+@pytest.mark.rule("WS7")
 @pytest.mark.parametrize(
     ("stanza", "expected"),
     [
@@ -151,7 +154,7 @@ def test_stanzas_are_made_self_contained() -> None:  # HC16
         ),
     ],
 )
-def test_the_language_of_the_header_is_inherited(stanza: bytes, expected: bytes) -> None:  # WS7
+def test_the_language_of_the_header_is_inherited(stanza: bytes, expected: bytes) -> None:
     header = HEADER.replace(b" id=", b""" xml:lang="d'e" id=""")
     [whole] = framer(header=header, inherit_lang=True).receive_data(stanza)
     [*pieces] = bytewise(framer(header=header, inherit_lang=True), stanza)
@@ -166,7 +169,8 @@ def test_a_header_without_language_gives_none() -> None:
     assert stanza.data == b"<a xmlns='jabber:client'/>"
 
 
-def test_segmentation_does_not_show() -> None:  # HC17
+@pytest.mark.rule("HC17")
+def test_segmentation_does_not_show() -> None:
     stream = framer()
     first = stream.receive_data(b"<message id='1'/><message id='2'>x</message>\n<iq/>")
     assert [event.data[:10] for event in first if isinstance(event, Element)] == [
@@ -183,12 +187,14 @@ def test_segmentation_does_not_show() -> None:  # HC17
     assert not stream.has_pending
 
 
-def test_what_came_before_a_fault_is_reported() -> None:  # T20
+@pytest.mark.rule("T20")
+def test_what_came_before_a_fault_is_reported() -> None:
     _, stanza, failed = Framer(max_element_bytes=1_000).receive_data(HEADER + b"<a/><b></c>")
     assert isinstance(stanza, Element)
     assert failed == StreamFailed("not-well-formed", "mismatched tag")
 
 
+@pytest.mark.rule("T19", "T20", "T27")
 @pytest.mark.parametrize(
     ("data", "condition"),
     [
@@ -221,7 +227,7 @@ def test_what_came_before_a_fault_is_reported() -> None:  # T20
         (f"<features xmlns='{STREAMS}' xmlns:stream='urn:x'/>".encode(), "bad-namespace-prefix"),
     ],
 )
-def test_what_a_stream_must_not_have_fails_it(data: bytes, condition: str) -> None:  # T19, T20, T27
+def test_what_a_stream_must_not_have_fails_it(data: bytes, condition: str) -> None:
     assert failure(data) == condition
 
 
@@ -252,7 +258,8 @@ def test_nothing_follows_a_failure() -> None:
     assert not stream.has_pending
 
 
-def test_after_a_reset_a_new_stream_begins() -> None:  # B3, N11
+@pytest.mark.rule("B3", "N11")
+def test_after_a_reset_a_new_stream_begins() -> None:
     stream = framer(header=HEADER.replace(b" id=", b" xmlns:y='urn:y' id="))
     stream.receive_data(b"<a")
     assert stream.has_pending
@@ -269,7 +276,7 @@ def test_after_a_reset_a_new_stream_begins() -> None:  # B3, N11
 
 
 @pytest.mark.parametrize("pending", [b"<", b"<a", b"<a/><b", b"<a>", b"<a><b/>", b"</stream", b"<a/>\n<![CD"])
-def test_unfinished_bytes_are_seen(pending: bytes) -> None:  # 5.4.3.3: injected behind <proceed/>
+def test_unfinished_bytes_are_seen(pending: bytes) -> None:  # 5.4.3.3, injected behind <proceed/>
     stream = framer()
     stream.receive_data(pending)
     assert stream.has_pending

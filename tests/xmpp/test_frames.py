@@ -33,6 +33,7 @@ def condition(text: str) -> str:
 # <open/> and <close/>
 
 
+@pytest.mark.rule("WS9")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -50,10 +51,11 @@ def condition(text: str) -> str:
         (f"<close xmlns='{FRAMING}' see-other-uri='wss://a/?b&amp;c'/>", Close("wss://a/?b&c")),
     ],
 )
-def test_open_and_close_in_any_spelling(text: str, expected: Open | Close) -> None:  # WS9, S19
+def test_open_and_close_in_any_spelling(text: str, expected: Open | Close) -> None:  # attack S19
     assert parse_frame(text) == expected
 
 
+@pytest.mark.rule("WS9")
 @pytest.mark.parametrize(
     "text",
     [
@@ -68,7 +70,7 @@ def test_open_and_close_in_any_spelling(text: str, expected: Open | Close) -> No
         f"<stream:stream xmlns:stream='{STREAMS}'></stream:stream>",
     ],
 )
-def test_another_framing_is_an_invalid_namespace(text: str) -> None:  # WS9
+def test_another_framing_is_an_invalid_namespace(text: str) -> None:
     assert condition(text) == "invalid-namespace"
 
 
@@ -79,7 +81,8 @@ def test_no_other_element_is_in_the_framing_namespace() -> None:
     )
 
 
-def test_open_stands_for_the_header_of_the_server() -> None:  # WS11
+@pytest.mark.rule("WS11")
+def test_open_stands_for_the_header_of_the_server() -> None:
     header = StreamHeader(id="<'1'>", from_="example.org", version="1.0", lang="en")
     frame = open_frame(header)
     assert frame.startswith("<open ")
@@ -88,18 +91,21 @@ def test_open_stands_for_the_header_of_the_server() -> None:  # WS11
     assert dict(root.items()) == {"id": "<'1'>", "from": "example.org", "version": "1.0", LANG: "en"}
 
 
-def test_open_tells_the_client_its_name_if_it_gave_one() -> None:  # WS11
+@pytest.mark.rule("WS11")
+def test_open_tells_the_client_its_name_if_it_gave_one() -> None:
     assert " to=" not in open_frame(StreamHeader())
     assert " to='a@b'" in open_frame(StreamHeader(), to="a@b")
     assert " to='c@d'" in open_frame(StreamHeader(to="c@d"))
 
 
-def test_close_can_redirect() -> None:  # WS14, WS16
+@pytest.mark.rule("WS14", "WS16")
+def test_close_can_redirect() -> None:
     assert parse_frame(close_frame()) == Close()
     assert parse_frame(close_frame("wss://example.org/?a=1&b='2'")) == Close("wss://example.org/?a=1&b='2'")
 
 
-def test_a_stream_error_is_one_complete_message() -> None:  # WS13, WS8
+@pytest.mark.rule("WS13", "WS8")
+def test_a_stream_error_is_one_complete_message() -> None:
     frame = stream_error_frame("host-unknown")
     assert frame.startswith("<stream:error ")
     assert alone(frame.encode()) == (
@@ -146,7 +152,8 @@ def test_the_name_is_that_inside_the_stream(text: str, name: str) -> None:
     assert within[0] == name
 
 
-def test_declaration_and_trailing_space_are_not_forwarded() -> None:  # WS6, W12
+@pytest.mark.rule("WS6", "W12")
+def test_declaration_and_trailing_space_are_not_forwarded() -> None:
     expected = Element("{jabber:client}iq", b"<iq/>")
     assert parse_frame("<?xml version='1.0' encoding='UTF-8'?>\n<iq/> \r\n") == expected
 
@@ -196,7 +203,7 @@ def test_an_explicitly_empty_namespace_stays_empty() -> None:
         ("<a>" * (LIMITS.depth + 1) + "</a>" * (LIMITS.depth + 1), "policy-violation"),
     ],
 )
-def test_anything_else_is_refused(text: str, expected: str) -> None:  # S20
+def test_anything_else_is_refused(text: str, expected: str) -> None:  # attack S20
     assert condition(text) == expected
 
 
@@ -218,7 +225,9 @@ def assert_same_meaning(within: Infoset, standalone: Infoset) -> None:
 
 @unhurried
 @given(text=elements(), data=st.data())
-def test_a_frame_means_inside_the_stream_what_it_means_alone(text: str, data: st.DataObject) -> None:  # S20
+def test_a_frame_means_inside_the_stream_what_it_means_alone(
+    text: str, data: st.DataObject
+) -> None:  # attack S20
     received = data.draw(st.just(text.encode()) | damaged(text.encode())).decode(errors="replace")
     refused = ""
     try:

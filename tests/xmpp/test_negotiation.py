@@ -51,7 +51,8 @@ def negotiate(tls: Tls, *events: FramerEvent) -> Action | None:
 # What we send
 
 
-def test_the_header_declares_what_rfc_6120_wants() -> None:  # T10, T11, T15
+@pytest.mark.rule("T10", "T11", "T15")
+def test_the_header_declares_what_rfc_6120_wants() -> None:
     header = stream_header(to="example.org")
     assert header.startswith(b"<?xml version='1.0'?><stream:stream ")
     root = parse(header + STREAM_END)
@@ -60,7 +61,8 @@ def test_the_header_declares_what_rfc_6120_wants() -> None:  # T10, T11, T15
     assert dict(root.items()) == {"to": "example.org", "version": "1.0"}
 
 
-def test_language_and_sender_are_passed_on_and_escaped() -> None:  # T12, T14
+@pytest.mark.rule("T12", "T14")
+def test_language_and_sender_are_passed_on_and_escaped() -> None:
     root = parse(stream_header(to="a'\"<&b", from_="it's@x", lang="d'e") + STREAM_END)
     lang = "{http://www.w3.org/XML/1998/namespace}lang"
     assert dict(root.items()) == {"to": "a'\"<&b", "from": "it's@x", "version": "1.0", lang: "d'e"}
@@ -93,7 +95,8 @@ def test_without_starttls_the_first_features_make_it_ready(tls: Tls) -> None:
     assert negotiation.receive(features(MECHANISMS)) == Ready(OPENED.header, features(MECHANISMS))
 
 
-def test_starttls_is_done_before_the_client_sees_anything() -> None:  # N10 to N12, HC18
+@pytest.mark.rule("N10", "N11", "N12", "HC18")
+def test_starttls_is_done_before_the_client_sees_anything() -> None:
     negotiation = Negotiation(to="example.org", tls=Tls.STARTTLS, from_="a@example.org", lang="en")
     assert negotiation.start() == stream_header(to="example.org", lang="en"), "4.7.1: no from in clear"
     assert negotiation.receive(OPENED) is None
@@ -107,10 +110,12 @@ def test_starttls_is_done_before_the_client_sees_anything() -> None:  # N10 to N
     assert shown == Ready(second, features(MECHANISMS))
 
 
-def test_missing_starttls_does_not_deter() -> None:  # N9, RFC 7590 3.1
+@pytest.mark.rule("N9")
+def test_missing_starttls_does_not_deter() -> None:  # RFC 7590 3.1
     assert negotiate(Tls.STARTTLS, OPENED, features(MECHANISMS)) == Send(STARTTLS)
 
 
+@pytest.mark.rule("N9", "HC18")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -123,17 +128,19 @@ def test_missing_starttls_does_not_deter() -> None:  # N9, RFC 7590 3.1
         StreamFailed("not-well-formed", "mismatched tag"),
     ],
 )
-def test_anything_but_proceed_fails_and_nothing_goes_on_in_clear(answer: FramerEvent) -> None:  # N9, HC18
+def test_anything_but_proceed_fails_and_nothing_goes_on_in_clear(answer: FramerEvent) -> None:
     assert isinstance(negotiate(Tls.STARTTLS, OPENED, features(), answer), Failed)
 
 
+@pytest.mark.rule("N11", "HC18")
 @pytest.mark.parametrize("injected", [features(MECHANISMS), OPENED, StreamClosed()])
-def test_what_comes_in_clear_after_proceed_fails(injected: FramerEvent) -> None:  # N11, HC18
+def test_what_comes_in_clear_after_proceed_fails(injected: FramerEvent) -> None:
     action = negotiate(Tls.STARTTLS, OPENED, features(STARTTLS_FEATURE), PROCEED, injected)
     assert action == Failed("the server sent data in clear after <proceed/>")
 
 
-def test_bytes_injected_with_proceed_can_be_seen() -> None:  # N11, S15
+@pytest.mark.rule("N11")
+def test_bytes_injected_with_proceed_can_be_seen() -> None:  # attack S15
     for injected, seen in ((b"", False), (b"<stream:features", True), (b"<", True)):
         framer = Framer(max_element_bytes=1_000)
         events = framer.receive_data(HEADER + PROCEED.data + injected)
@@ -149,8 +156,9 @@ def test_a_plain_backend_that_requires_tls_fails_with_the_reason() -> None:  # R
     assert isinstance(negotiate(Tls.NONE, OPENED, features(STARTTLS_FEATURE)), Ready)
 
 
+@pytest.mark.rule("T17")
 @pytest.mark.parametrize("version", [None, "", "0.9", "x.1", "٣.0", "-1.0"])
-def test_a_server_before_xmpp_1_0_sends_no_features(version: str | None) -> None:  # T17
+def test_a_server_before_xmpp_1_0_sends_no_features(version: str | None) -> None:
     header = StreamHeader(id="s1", version=version)
     assert negotiate(Tls.NONE, StreamOpened(header)) == Ready(header, None)
     assert isinstance(negotiate(Tls.STARTTLS, StreamOpened(header)), Failed)
@@ -203,6 +211,7 @@ def test_a_whole_negotiation_from_bytes() -> None:
 # Features
 
 
+@pytest.mark.rule("F1", "F2")
 @pytest.mark.parametrize(
     ("children", "left"),
     [
@@ -214,10 +223,11 @@ def test_a_whole_negotiation_from_bytes() -> None:
         (("<starttls xmlns='urn:ietf:params:xml:ns:xmpp&#45;tls'/>", MECHANISMS), MECHANISMS),
     ],
 )
-def test_starttls_and_compression_are_hidden(children: tuple[str, ...], left: str) -> None:  # F1, F2
+def test_starttls_and_compression_are_hidden(children: tuple[str, ...], left: str) -> None:
     assert filter_features(features(*children)) == features(left)
 
 
+@pytest.mark.rule("F6", "F8", "F11")
 @pytest.mark.parametrize(
     "children",
     [
@@ -228,7 +238,7 @@ def test_starttls_and_compression_are_hidden(children: tuple[str, ...], left: st
         ("<starttls xmlns='u'/>", "<compression xmlns='u'/>"),
     ],
 )
-def test_all_other_features_stay_as_they_are(children: tuple[str, ...]) -> None:  # F6, F8, F11
+def test_all_other_features_stay_as_they_are(children: tuple[str, ...]) -> None:
     original = features(*children)
     assert filter_features(original) is original
 
@@ -236,6 +246,7 @@ def test_all_other_features_stay_as_they_are(children: tuple[str, ...]) -> None:
 # What the server grants
 
 
+@pytest.mark.rule("SM5")
 @pytest.mark.parametrize("namespace", [SM2, SM3])
 @pytest.mark.parametrize(
     ("data", "granted"),
@@ -260,11 +271,12 @@ def test_all_other_features_stay_as_they_are(children: tuple[str, ...]) -> None:
         ("<message xmlns='jabber:client'><resumed xmlns='{sm}'/></message>", False),
     ],
 )
-def test_resumption_is_granted_by_the_server(namespace: str, data: str, granted: bool) -> None:  # SM5
+def test_resumption_is_granted_by_the_server(namespace: str, data: str, granted: bool) -> None:
     assert grants_resumption(element(data.format(sm=namespace).encode())) is granted
 
 
-def test_only_sasl_1_success_is_followed_by_a_restart() -> None:  # B6, HC19
+@pytest.mark.rule("B6", "HC19")
+def test_only_sasl_1_success_is_followed_by_a_restart() -> None:
     assert is_sasl_success(element(f"<success xmlns='{SASL}'/>".encode()))
     assert is_sasl_success(element(f"<s:success xmlns:s='{SASL}'>dj0=</s:success>".encode()))
     assert not is_sasl_success(element(f"<success xmlns='{SASL2}'/>".encode()))

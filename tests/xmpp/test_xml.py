@@ -200,7 +200,7 @@ def test_elements_of_one_document_are_limited() -> None:
     ],
     ids=["children", "names", "attributes", "declarations", "depth", "unfinished depth"],
 )
-def test_complexity_is_refused_before_it_costs_memory(data: bytes) -> None:  # S1
+def test_complexity_is_refused_before_it_costs_memory(data: bytes) -> None:  # attack S1
     tracemalloc.start()
     try:
         assert condition(data) in ("policy-violation", "not-well-formed")
@@ -219,7 +219,7 @@ def test_complexity_is_refused_before_it_costs_memory(data: bytes) -> None:  # S
     ],
     ids=["attribute", "text runs", "children", "name"],
 )
-def test_what_is_large_and_simple_costs_little(data: bytes) -> None:  # S1
+def test_what_is_large_and_simple_costs_little(data: bytes) -> None:  # attack S1
     tracemalloc.start()
     try:
         check_document(data)
@@ -242,9 +242,10 @@ def test_a_document_is_accepted_or_refused_with_a_condition(text: str, data: st.
     assert conditions in ([], ["not-well-formed"], ["restricted-xml"], ["unsupported-encoding"])
 
 
+@pytest.mark.rule("W11")
 @unhurried
 @given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\t\n\r<>&'\"]")))
-def test_escaped_text_and_attributes_survive_a_parser(value: str) -> None:  # W11
+def test_escaped_text_and_attributes_survive_a_parser(value: str) -> None:
     value = value.replace("\ufffe", "").replace("\uffff", "")
     quoted = f"<a b='{escape_attribute(value)}' c=\"{escape_attribute(value)}\">{escape_text(value)}</a>"
     tree = infoset.parse(quoted.encode())
