@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 PURE := tests/xmpp tests/bosh
 
-.PHONY: help demo test check mutants bench readme format clean servers
+.PHONY: help demo test check mutants bench matrix readme format clean servers
 
 help:
 	@echo "make demo     a playground: XMPP server, gateway and page"
@@ -13,6 +13,7 @@ help:
 	@echo "make check    format, lint, types, import rule, pure packages at full branch coverage"
 	@echo "make mutants  prove that the properties of the BOSH session catch seeded bugs"
 	@echo "make bench    CPU per message and memory per session, beside the server's own endpoints"
+	@echo "make matrix   write the compliance matrix anew from the tests"
 	@echo "make readme   write the made parts of README.md anew"
 	@echo "make format   format the code"
 
@@ -36,6 +37,9 @@ mutants: $(VENV)/.installed
 
 bench: $(VENV)/.installed servers
 	$(BIN)/python -m tests.bench $(BENCH)
+
+matrix: $(VENV)/.installed
+	$(BIN)/python -m tests.compliance
 
 readme: $(VENV)/.installed
 	$(BIN)/python -m tests.support.readme
