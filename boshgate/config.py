@@ -33,6 +33,9 @@ Seconds = Annotated[int, Field(ge=1, le=65535)]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+WRAPPER_BYTES = 1024
+"""Room in a BOSH request for the ``<body/>`` around a stanza; clients need less than half of it."""
+
 DEFAULT_PORTS = {"tcp": 5222, "xmpp": 5222, "xmpps": 5223}
 
 
@@ -201,9 +204,9 @@ class LimitsTable(Table):
     """``[limits]``: what one client may cost; sizes in bytes, times in seconds."""
 
     max_stanza_bytes: Annotated[int, Field(ge=10_000, le=64 << 20)] = 256 << 10
-    """Largest stanza from a client, bytes (RFC 6120 section 13.12: at least 10000)."""
+    """Largest stanza from a client, bytes (RFC 6120 section 13.12: at least 10000); it is told (XEP-0478)."""
     max_body_bytes: Annotated[int, Field(ge=10_000, le=64 << 20)] = 512 << 10
-    """Largest BOSH request, bytes; at least ``max_stanza_bytes``."""
+    """Largest BOSH request, bytes; at least ``max_stanza_bytes`` and 1024 for the ``<body/>`` around it."""
     max_backend_stanza_bytes: Annotated[int, Field(ge=10_000, le=256 << 20)] = 10 << 20
     """Largest stanza from the XMPP server, bytes."""
     max_pending_bytes: Annotated[int, Field(ge=10_000, le=1 << 30)] = 256 << 10
@@ -225,10 +228,11 @@ class LimitsTable(Table):
 
     @model_validator(mode="after")
     def _body_holds_a_stanza(self) -> Self:
-        if self.max_body_bytes < self.max_stanza_bytes:
+        least = self.max_stanza_bytes + WRAPPER_BYTES
+        if self.max_body_bytes < least:
             raise ValueError(
-                f"max_body_bytes is {self.max_body_bytes}, less than max_stanza_bytes (accepted: at least "
-                f"{self.max_stanza_bytes})"
+                f"max_body_bytes is {self.max_body_bytes}, less than max_stanza_bytes and its <body/> "
+                f"(accepted: at least {least})"
             )
         return self
 
@@ -242,6 +246,9 @@ class Domain(Table):
     """Addresses of its servers, tried in order."""
     ca_file: Path | None = None
     """PEM file with the authorities that sign the servers' certificates; absent: the system's."""
+
+    keep_location: bool = False
+    """Leave ``location`` on XEP-0198's ``<enabled/>``: where the server wants to be resumed, by TCP."""
 
     host_meta_upstream: str | None = None
     """The domain's other host-meta document, to be merged with ours: ``http(s)`` URL or file, XRD or JRD."""

@@ -47,6 +47,9 @@ SM3: Final = "urn:xmpp:sm:3"
 SM2: Final = "urn:xmpp:sm:2"
 """XEP-0198 before version 1.3: still offered by servers beside ``urn:xmpp:sm:3``."""
 
+STREAM_LIMITS: Final = "urn:xmpp:stream-limits:0"
+"""XEP-0478 section 3.1: the stream feature that tells the limits."""
+
 XML: Final = "http://www.w3.org/XML/1998/namespace"
 """Namespaces in XML 1.0: the ``xml`` prefix, here for ``xml:lang``."""
 

@@ -79,6 +79,10 @@ def test_the_effective_configuration_can_be_loaded_again(tmp_path: Path) -> None
         ("[bosh]\npath = 'http-bind'\n", "bosh: path: 'http-bind' is not a path (accepted: /NAME)"),
         ("[limits]\nmax_stanza_bytes = 9999\n", "limits.max_stanza_bytes: Input should be greater than"),
         ("[limits]\nmax_body_bytes = 20000\n", "limits: max_body_bytes is 20000, less than max_stanza_bytes"),
+        (
+            "[limits]\nmax_body_bytes = 263167\n",
+            "limits: max_body_bytes is 263167, less than max_stanza_bytes and its <body/> (accepted: at least 263168)",
+        ),
         ("[server]\npublic_url = 'chat.example'\n", "server.public_url: 'chat.example' is not an http:// or"),
         (
             "[server]\nallowed_origins = ['chat.example']\n",

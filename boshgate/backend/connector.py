@@ -53,13 +53,14 @@ async def resolve(host: str, port: int) -> list[str]:
 class Connector:
     """Opens connections to the servers of *domain*. Raises ConfigError if its ``ca_file`` is of no use."""
 
-    __slots__ = ("_contexts", "backends", "domain", "limits")
+    __slots__ = ("_contexts", "backends", "domain", "keep_location", "limits")
 
     def __init__(self, domain: Domain, limits: LimitsTable) -> None:
         self.domain = domain.name
         """The folded name: ``to`` on the wire, SNI, and the name the certificate must have."""
         self.backends = domain.backends
         self.limits = limits
+        self.keep_location = domain.keep_location
         self._contexts: dict[str, ssl.SSLContext] = {}
         for scheme in {backend.scheme for backend in domain.backends} - {"tcp"}:
             try:

@@ -24,15 +24,15 @@ from boshgate.errors import (
     ConnectionLost,
     QueueFull,
 )
+from boshgate.xmpp.features import show_features
 from boshgate.xmpp.framer import Framer, FramerEvent, StreamClosed, StreamFailed, StreamHeader, StreamOpened
 from boshgate.xmpp.negotiation import (
     STREAM_END,
-    filter_features,
-    grants_resumption,
     is_sasl_success,
     stream_error,
     stream_header,
 )
+from boshgate.xmpp.resumption import MAY_GRANT, grants_resumption, hide_location
 from boshgate.xmpp.xml import Element
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,7 @@ logger = logging.getLogger(__name__)
 FEATURES: Final = f"{{{ns.STREAMS}}}features"
 STREAM_ERROR: Final = f"{{{ns.STREAMS}}}error"
 SASL_SUCCESS: Final = frozenset({f"{{{ns.SASL}}}success", f"{{{ns.SASL2}}}success"})
-RESUMPTION: Final = frozenset(f"{{{sm}}}{name}" for sm in (ns.SM2, ns.SM3) for name in ("enabled", "resumed"))
-NOTICED: Final = SASL_SUCCESS | RESUMPTION | {FEATURES}
+NOTICED: Final = SASL_SUCCESS | MAY_GRANT | {FEATURES}
 """The elements that the gateway looks into; for all others the name is compared and that is all."""
 
 
@@ -284,14 +283,14 @@ class BackendStream(asyncio.Protocol):
 
     def _notice(self, element: Element) -> Element:
         if element.name == FEATURES:
-            return filter_features(element)  # RFC 7395 3.9, XEP-0206 4
+            return show_features(element, self._connector.limits.max_stanza_bytes)
         if element.name in SASL_SUCCESS:
             self.authenticated = True
             self._stop_waiting()
             # XEP-0388 2.6.1: a success of SASL2 is no reason to restart.
             self.restart_allowed = self.restart_allowed or is_sasl_success(element)
         self.resumable = self.resumable or grants_resumption(element)
-        return element
+        return element if self._connector.keep_location else hide_location(element)
 
     def _deliver(self, elements: list[Element]) -> None:
         if not elements or self._state >= State.ENDING or self._handler is None:

@@ -105,11 +105,11 @@ class Body:
         return f"<Body rid={self.rid} {len(self.payloads)} payloads>"
 
 
-def parse_body(data: bytes, *, max_payloads: int) -> Body:
+def parse_body(data: bytes, *, max_payloads: int, max_stanza_bytes: int) -> Body:
     """Return the request that the document *data* is.
 
     Raises BindingError bad-request where *data* is no ``<body/>`` with a valid rid, policy-violation where it
-    is more complex than allowed or has more than *max_payloads* payloads.
+    is more complex than allowed: also for more than *max_payloads*, or one of more than *max_stanza_bytes*.
     """
     try:
         attributes, payloads = _take_apart(data)
@@ -121,6 +121,8 @@ def parse_body(data: bytes, *, max_payloads: int) -> Body:
         ) from None
     if len(payloads) > max_payloads:
         raise BindingError(Condition.POLICY_VIOLATION, f"more than {max_payloads} payloads")
+    if len(data) > max_stanza_bytes and any(len(payload.data) > max_stanza_bytes for payload in payloads):
+        raise BindingError(Condition.POLICY_VIOLATION, f"a payload of more than {max_stanza_bytes} bytes")
     rid = attributes.get("rid", "")
     # 14.1: a positive integer; written in the digits of XML Schema, nothing else.
     number = int(rid) if rid.isascii() and rid.isdigit() and len(rid) <= 16 else 0

@@ -124,6 +124,7 @@ class BoshEndpoint:
         self._max_body_bytes = config.limits.max_body_bytes
         self._body_timeout = config.limits.body_timeout
         self._max_payloads = config.limits.max_payloads
+        self._max_stanza_bytes = config.limits.max_stanza_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -154,7 +155,7 @@ class BoshEndpoint:
         """Give the request to its session; what cannot be served is answered here, with a condition."""
         self._tally.requests += 1
         try:
-            body = parse_body(data, max_payloads=self._max_payloads)
+            body = parse_body(data, max_payloads=self._max_payloads, max_stanza_bytes=self._max_stanza_bytes)
             if body.sid is None:
                 return self._create(exchange, scope, body)
             runner = self._sessions.find(body.sid)

@@ -1,4 +1,4 @@
-"""What the gateway says to a server before the client speaks (RFC 6120 sections 4 and 5), and what it hides.
+"""What the gateway says to a server before the client speaks (RFC 6120 sections 4 and 5).
 
 Pure: stream events in, actions out. Where TLS is the policy nothing but a header and ``<starttls/>`` is ever
 sent in clear (RFC 7590 section 3.1).
@@ -8,18 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from boshgate.namespaces import (
-    CLIENT,
-    COMPRESS_FEATURE,
-    SASL,
-    SASL2,
-    SM2,
-    SM3,
-    STREAM_ERRORS,
-    STREAMS,
-    TLS,
-)
-from boshgate.xmpp.cutter import child_spans
+from boshgate.namespaces import CLIENT, SASL, STREAM_ERRORS, STREAMS, TLS
 from boshgate.xmpp.framer import FramerEvent, StreamClosed, StreamFailed, StreamHeader, StreamOpened
 from boshgate.xmpp.xml import Element, escape_attribute, parse_document
 
@@ -32,12 +21,7 @@ STARTTLS: Final = f"<starttls xmlns='{TLS}'/>".encode()
 _FEATURES: Final = f"{{{STREAMS}}}features"
 _ERROR: Final = f"{{{STREAMS}}}error"
 _STARTTLS: Final = f"{{{TLS}}}starttls"
-_HIDDEN_FEATURES: Final = frozenset({_STARTTLS, f"{{{COMPRESS_FEATURE}}}compression"})
 _SASL_SUCCESS: Final = f"{{{SASL}}}success"
-_SASL2_SUCCESS: Final = f"{{{SASL2}}}success"
-_SM_ENABLED: Final = frozenset({f"{{{SM3}}}enabled", f"{{{SM2}}}enabled"})
-_SM_RESUMED: Final = frozenset({f"{{{SM3}}}resumed", f"{{{SM2}}}resumed"})
-_MAY_GRANT_RESUMPTION: Final = _SM_ENABLED | _SM_RESUMED | {_SASL2_SUCCESS}
 
 
 def stream_header(*, to: str, from_: str | None = None, lang: str | None = None) -> bytes:
@@ -58,38 +42,6 @@ def stream_header(*, to: str, from_: str | None = None, lang: str | None = None)
 def stream_error(condition: str) -> bytes:
     """Return a stream error (RFC 6120 section 4.9.2) for a stream whose header declares ``xmlns:stream``."""
     return f"<stream:error><{condition} xmlns='{STREAM_ERRORS}'/></stream:error>".encode()
-
-
-def filter_features(element: Element) -> Element:
-    """Return the features a client of the gateway may see; all that is left is byte-true and in order.
-
-    STARTTLS ends at the gateway (RFC 7395 section 3.9, XEP-0206 section 4), and compression (XEP-0138) would
-    take the stream out of its hands.
-    """
-    data = element.data
-    kept = []
-    position = 0
-    for name, begin, end in child_spans(data):
-        if name in _HIDDEN_FEATURES:
-            kept.append(data[position:begin])
-            position = end
-    if not kept:
-        return element
-    return Element(element.name, b"".join((*kept, data[position:])))
-
-
-def grants_resumption(element: Element) -> bool:
-    """Whether the server lets the client resume this stream (XEP-0198 section 5), also in a SASL2 success.
-
-    Such a stream must lose its connection without ``</stream:stream>``, or there is nothing left to resume.
-    """
-    if element.name not in _MAY_GRANT_RESUMPTION:
-        return False
-    return any(
-        # Both forms of an xs:boolean are true.
-        found.tag in _SM_RESUMED or (found.tag in _SM_ENABLED and found.get("resume") in ("true", "1"))
-        for found in parse_document(element.data, limits=None).iter()
-    )
 
 
 def is_sasl_success(element: Element) -> bool:
@@ -126,7 +78,7 @@ class StartTls:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The client's turn; *features* are for it to see, None from a server before XMPP 1.0 (4.7.5)."""
+    """The client's turn; *features* are None from a server before XMPP 1.0 (4.7.5)."""
 
     header: StreamHeader
     features: Element | None
@@ -158,7 +110,7 @@ class _State(Enum):
 
 
 class Negotiation:
-    """The initiating entity's side of RFC 6120 section 5, up to the features that the client gets."""
+    """The initiating entity's side of RFC 6120 section 5, up to the features that are for the client."""
 
     __slots__ = ("_from", "_header", "_lang", "_state", "_tls", "_to")
 
@@ -207,7 +159,7 @@ class Negotiation:
     def _receive_header(self, header: StreamHeader) -> Action | None:
         self._header = header
         self._state = _State.FEATURES
-        if _is_xmpp_1(header.version):
+        if is_xmpp_1(header.version):
             return None  # 4.3.2: features will come
         if self._tls is Tls.STARTTLS:
             return Failed("the server is older than XMPP 1.0 and knows no STARTTLS")
@@ -229,7 +181,7 @@ class Negotiation:
             return Send(STARTTLS)
         if self._tls is Tls.NONE and _requires_tls(element):
             return Failed("the server requires STARTTLS, but this backend is configured without TLS")
-        return Ready(self._header, filter_features(element))
+        return Ready(self._header, element)
 
     def _receive_proceed(self, element: Element) -> Action:
         if element.name == f"{{{TLS}}}proceed":
@@ -240,7 +192,7 @@ class Negotiation:
         return Failed(f"the server answered <starttls/> with {element.name}")
 
 
-def _is_xmpp_1(version: str | None) -> bool:
+def is_xmpp_1(version: str | None) -> bool:
     """Whether the major number in a header's ``version`` is 1 or more (RFC 6120 section 4.7.5)."""
     major = (version or "0").partition(".")[0]
     return major.isascii() and major.isdigit() and int(major[:9]) >= 1

@@ -49,7 +49,9 @@ def request_xml(rid: int | str, *payloads: str, **attributes: str | int) -> str:
 
 def request(rid: int | str, *payloads: str, **attributes: str | int) -> Body:
     """The request that `request_xml` writes."""
-    return parse_body(request_xml(rid, *payloads, **attributes).encode(), max_payloads=100)
+    return parse_body(
+        request_xml(rid, *payloads, **attributes).encode(), max_payloads=100, max_stanza_bytes=10_000
+    )
 
 
 class Answer:

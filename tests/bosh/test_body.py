@@ -15,9 +15,10 @@ HB = f"xmlns='{HTTPBIND}'"
 JC = f"xmlns='{CLIENT}'"
 
 
-def parse(xml: str | bytes, max_payloads: int = 100) -> Body:
+def parse(xml: str | bytes, max_payloads: int = 100, max_stanza_bytes: int = 1 << 20) -> Body:
     """The request that *xml* is."""
-    return parse_body(xml if isinstance(xml, bytes) else xml.encode(), max_payloads=max_payloads)
+    data = xml if isinstance(xml, bytes) else xml.encode()
+    return parse_body(data, max_payloads=max_payloads, max_stanza_bytes=max_stanza_bytes)
 
 
 def payloads(inner: str, declarations: str = HB) -> list[tuple[str, str]]:
@@ -32,10 +33,10 @@ def in_stream(data: str) -> ElementTree.Element:
     return ElementTree.fromstring(stream)[0]
 
 
-def condition(xml: str | bytes, max_payloads: int = 100) -> str:
+def condition(xml: str | bytes, max_payloads: int = 100, max_stanza_bytes: int = 1 << 20) -> str:
     """The condition with which *xml* is refused."""
     with pytest.raises(BindingError) as refused:
-        parse(xml, max_payloads)
+        parse(xml, max_payloads, max_stanza_bytes)
     return refused.value.condition
 
 
@@ -155,6 +156,14 @@ def test_limits_are_policy_violations() -> None:
     stanza = f"<message {JC}/>"
     assert len(parse(f"<body rid='1' {HB}>{stanza * 3}</body>", 3).payloads) == 3
     assert condition(f"<body rid='1' {HB}>{stanza * 4}</body>", 3) == "policy-violation"
+
+
+@pytest.mark.rule("F9", "W13")
+def test_each_payload_is_limited_and_not_what_is_around_it() -> None:
+    stanza = f"<message {JC}><body>{'x' * 1000}</body></message>"
+    xml = f"<body rid='1' {HB}>{stanza * 2}</body>"
+    assert len(parse(xml, max_stanza_bytes=len(stanza)).payloads) == 2
+    assert condition(xml, max_stanza_bytes=len(stanza) - 1) == "policy-violation"
     deep = "<a>" * 200 + "</a>" * 200
     assert condition(f"<body rid='1' {HB}><message {JC}>{deep}</message></body>") == "policy-violation"
     wide = "".join(f" a{number}=''" for number in range(200))

@@ -228,7 +228,7 @@ def test_hc14_fatal_request_with_others_open(chat: Chat) -> None:
 def test_hc16_namespaces_from_client_to_server(chat: Chat) -> None:
     stanza = "<message to='a@b'><body>hi</body><x:e a='1&#10;2'/></message>"
     wrapper = f"<body rid='101' sid='SID' xmlns='{HTTPBIND}' xmlns:x='urn:x'>{stanza}</body>"
-    body = parse_body(wrapper.encode(), max_payloads=1)
+    body = parse_body(wrapper.encode(), max_payloads=1, max_stanza_bytes=10_000)
     chat.session.receive_request("exchange", body, chat.now)
     sent = chat.session.next_event()
     assert isinstance(sent, SendPayloads)
@@ -330,7 +330,7 @@ def test_hc24_route_is_never_followed() -> None:
 )
 def test_hc24_restricted_xml(xml: str) -> None:
     with pytest.raises(BindingError) as refused:
-        parse_body(xml.encode(), max_payloads=1)
+        parse_body(xml.encode(), max_payloads=1, max_stanza_bytes=10_000)
     assert refused.value.condition == "bad-request"
 
 

@@ -24,7 +24,9 @@ def request(payload: str = "", **attributes: str) -> Body:
     named = {"rid": "1", "to": "example.org", "wait": "10", "hold": "1", "ver": "1.11"} | attributes
     written = "".join(f" {name.replace('_', ':')}='{value}'" for name, value in named.items())
     return parse_body(
-        f"<body xmlns='{HB}' xmlns:xmpp='urn:xmpp:xbosh'{written}>{payload}</body>".encode(), max_payloads=100
+        f"<body xmlns='{HB}' xmlns:xmpp='urn:xmpp:xbosh'{written}>{payload}</body>".encode(),
+        max_payloads=100,
+        max_stanza_bytes=10_000,
     )
 
 

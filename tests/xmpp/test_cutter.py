@@ -7,7 +7,17 @@ import pytest
 
 from boshgate.errors import XmlError
 from boshgate.namespaces import CLIENT, HTTPBIND, STREAMS
-from boshgate.xmpp.cutter import STANDARD, Cutter, Root, child_spans, cut_whole, make_element, scope_of
+from boshgate.xmpp.cutter import (
+    STANDARD,
+    Cutter,
+    Edit,
+    Root,
+    cut_whole,
+    edit,
+    element_spans,
+    make_element,
+    scope_of,
+)
 from boshgate.xmpp.xml import Element, Parser
 
 
@@ -176,21 +186,36 @@ def test_a_closed_cutter_is_no_work_for_the_garbage_collector() -> None:
             cutter.feed(data)
             cutter.close()
             del cutter
-        assert child_spans(b"<r><a/></r>") == [("a", 3, 7)]
+        assert element_spans(b"<r><a/></r>") == [("a", 1, 3, 7), ("r", 0, 0, 11)]
         assert gc.collect() == 0
     finally:
         gc.enable()
 
 
-def test_children_are_found_with_their_bytes() -> None:
+def test_elements_are_found_with_their_bytes() -> None:
     data = b"<r xmlns='u' a='>'> <a b='/>'><a/></a\n><p:b xmlns:p='v'/>text<c></c></r>"
-    spans = child_spans(data)
-    assert [name for name, _, _ in spans] == ["{u}a", "{v}b", "{u}c"]
-    assert [data[begin:end] for _, begin, end in spans] == [
+    spans = element_spans(data)
+    assert [(span.name, span.level) for span in spans] == [
+        ("{u}a", 2),
+        ("{u}a", 1),
+        ("{v}b", 1),
+        ("{u}c", 1),
+        ("{u}r", 0),
+    ]
+    assert [data[span.begin : span.end] for span in spans] == [
+        b"<a/>",
         b"<a b='/>'><a/></a\n>",
         b"<p:b xmlns:p='v'/>",
         b"<c></c>",
+        data,
     ]
+
+
+def test_an_edit_leaves_all_other_bytes() -> None:
+    element = Element("a", b"<a>0123456789</a>")
+    assert edit(element, []) is element
+    edits = [Edit(3, 5, b""), Edit(6, 6, b"<b/>"), Edit(8, 9, b"x")]
+    assert edit(element, edits) == Element("a", b"<a>2<b/>34x6789</a>")
 
 
 class Recorder:
