@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from starlette.types import Receive, Send
 
+from boshgate.backend.header import bare_jid
 from boshgate.backend.pool import Backends
 from boshgate.backend.stream import BackendStream
 from boshgate.bosh.streams import COMPRESS_FAILURE, LOCAL, STARTTLS_FAILURE, Local
@@ -26,6 +27,7 @@ from boshgate.metrics import Metrics
 from boshgate.web.writer import MessageWriter
 from boshgate.xmpp.framer import StreamHeader
 from boshgate.xmpp.frames import Open, close_frame, open_frame, parse_frame, stream_error_frame
+from boshgate.xmpp.negotiation import is_xmpp_1
 from boshgate.xmpp.xml import Element
 
 logger = logging.getLogger("boshgate.websocket")
@@ -107,6 +109,7 @@ class Connection:
         self._state = State.WAITING
         self._stream: BackendStream | None = None
         self._domain = ""
+        """Empty until the client has named one that is served."""
         self._client_from: str | None = None
         self._open_sent = False
         self._close_code = CloseCode.NORMAL
@@ -204,9 +207,6 @@ class Connection:
 
     def _open_stream(self, frame: Open) -> None:
         self._client_from = frame.from_
-        if frame.version is None or not frame.version.startswith("1."):
-            self._fail("unsupported-version", "version is not 1.0")  # RFC 6120 section 4.9.3.25
-            return
         if not frame.to:
             self._fail("improper-addressing", "no 'to' in <open/>")  # RFC 6120 section 4.9.3.7
             return
@@ -218,6 +218,9 @@ class Connection:
             self._fail("host-unknown", "'to' is not a domain that is served here")  # 4.9.3.6
             return
         self._domain = domain
+        if not is_xmpp_1(frame.version):
+            self._fail("unsupported-version", "version is not 1.0")  # RFC 6120 section 4.9.3.25
+            return
         self._state = State.OPENING
         self._cancel_timer()
         self.log.info("stream to %s", domain)
@@ -269,8 +272,11 @@ class Connection:
         """The server's stream header: answer the client's ``<open/>`` (RFC 7395 section 3.4)."""
         if self._state is State.OPENING:
             self._state = State.OPEN
+        self._send_open(header)
+
+    def _send_open(self, header: StreamHeader) -> None:
         self._open_sent = True
-        self._send_text(open_frame(header, to=self._client_from))
+        self._send_text(open_frame(header, from_=self._domain, to=bare_jid(self._client_from)))
 
     def stream_received(self, elements: list[Element]) -> None:
         """Elements from the server: one message each (RFC 7395 section 3.3.3)."""
@@ -319,10 +325,8 @@ class Connection:
         self.log.info("stream error %s: %.200s", condition, text)
         self._close_code = code
         if not self._open_sent:
-            header = StreamHeader(
-                id=secrets.token_urlsafe(12), from_=self._domain or None, to=None, version="1.0", lang="en"
-            )
-            self._send_text(open_frame(header, to=self._client_from))
+            header = StreamHeader(id=secrets.token_urlsafe(12), version="1.0", lang="en")
+            self._send_open(header)
         self._send_text(stream_error_frame(condition))
         self._end_stream(condition)
 

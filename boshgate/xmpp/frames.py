@@ -74,11 +74,16 @@ def parse_frame(text: str) -> Open | Close | Element:
     return Element(name, data)
 
 
-def open_frame(header: StreamHeader, *, to: str | None = None) -> str:
-    """Return the ``<open/>`` for the server's stream *header* (3.4); *to*: what the client gave as "from"."""
+def open_frame(header: StreamHeader, *, from_: str, to: str | None) -> str:
+    """Return the ``<open/>`` for the server's stream *header* (3.4).
+
+    *from_*: the domain, for a server that does not name itself (RFC 6120 4.7.1); empty for a host that is
+    unknown (4.9.1.3). *to*: the bare JID that the client gave as "from"; if it gave none, it is not told one
+    either (4.7.2).
+    """
     attributes = {
-        "from": header.from_,
-        "to": to if to is not None else header.to,
+        "from": header.from_ or from_,
+        "to": to and (header.to or to),
         "id": header.id,
         "version": header.version,
         "xml:lang": header.lang,

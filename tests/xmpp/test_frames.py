@@ -84,7 +84,7 @@ def test_no_other_element_is_in_the_framing_namespace() -> None:
 @pytest.mark.rule("WS11")
 def test_open_stands_for_the_header_of_the_server() -> None:
     header = StreamHeader(id="<'1'>", from_="example.org", version="1.0", lang="en")
-    frame = open_frame(header)
+    frame = open_frame(header, from_="example.net", to=None)
     assert frame.startswith("<open ")
     root = parse(frame.encode())
     assert root.tag == f"{{{FRAMING}}}open"
@@ -92,10 +92,15 @@ def test_open_stands_for_the_header_of_the_server() -> None:
 
 
 @pytest.mark.rule("WS11")
-def test_open_tells_the_client_its_name_if_it_gave_one() -> None:
-    assert " to=" not in open_frame(StreamHeader())
-    assert " to='a@b'" in open_frame(StreamHeader(), to="a@b")
-    assert " to='c@d'" in open_frame(StreamHeader(to="c@d"))
+@pytest.mark.parametrize(
+    ("theirs", "clients", "told"),
+    [(None, None, ""), ("c@d", None, ""), (None, "a@b", " to='a@b'"), ("c@d", "C@d", " to='c@d'")],
+)
+def test_open_tells_the_client_its_name_if_it_gave_one(
+    theirs: str | None, clients: str | None, told: str
+) -> None:  # RFC 6120 section 4.7.2
+    expected = f"<open xmlns='{FRAMING}' from='b'{told}/>"
+    assert open_frame(StreamHeader(to=theirs), from_="b", to=clients) == expected
 
 
 @pytest.mark.rule("WS14", "WS16")
