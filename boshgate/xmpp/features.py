@@ -7,7 +7,7 @@ channel-binding types, and its client would take any change for an attack.
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from boshgate.namespaces import COMPRESS_FEATURE, STREAM_LIMITS, TLS
 from boshgate.xmpp.cutter import Edit, Span, edit, element_spans
@@ -42,33 +42,29 @@ def _limit(data: bytes, spans: Sequence[Span], max_bytes: int) -> Iterator[Edit]
     if not advertised:
         # It is the gateway that enforces its limit, whether the server has one or not.
         limits = f"<limits xmlns='{STREAM_LIMITS}'><max-bytes>{max_bytes}</max-bytes></limits>"
-        yield _insertion(data, spans[-1], limits.encode(), first=False)
+        yield _put(data, spans[-1], limits, "last")
         return
-    ours = f"<max-bytes xmlns='{STREAM_LIMITS}'>{max_bytes}</max-bytes>".encode()
-    for limits_span, found in zip(
-        advertised, parse_document(data, limits=None).findall(_LIMITS), strict=True
-    ):
-        theirs = _UNSIGNED.fullmatch(found.findtext(_MAX_BYTES, ""))
+    elements = parse_document(data, limits=None).findall(_LIMITS)
+    for limits_span, element in zip(advertised, elements, strict=True):
+        theirs = _UNSIGNED.fullmatch(element.findtext(_MAX_BYTES, ""))
         if theirs is not None and int(theirs[1]) <= max_bytes:
             continue
-        own = [
-            span
-            for span in spans
-            if span.level == 2
-            and span.name == _MAX_BYTES
-            and limits_span.begin < span.begin < limits_span.end
+        inside = [
+            span for span in spans if span.level == 2 and limits_span.begin < span.begin < limits_span.end
         ]
+        own = [span for span in inside if span.name == _MAX_BYTES]
         if own:
-            yield Edit(own[0].begin, own[0].end, ours)
+            yield _put(data, own[0], str(max_bytes), "all")
         else:
-            yield _insertion(data, limits_span, ours, first=True)
+            ours = f"<max-bytes xmlns='{STREAM_LIMITS}'>{max_bytes}</max-bytes>"
+            yield _put(data, limits_span, ours, "first")  # section 12: a sequence
 
 
-def _insertion(data: bytes, span: Span, child: bytes, *, first: bool) -> Edit:
-    """The edit that makes *child* the first or the last one of the element at *span*."""
+def _put(data: bytes, span: Span, content: str, where: Literal["first", "last", "all"]) -> Edit:
+    """The edit that makes *content* the first, the last or all that is in the element at *span*."""
     tag = TAG.match(data, span.begin)
     assert tag is not None, "the parser has read this start tag"
     if tag[3]:
-        return Edit(tag.start(3), tag.end(), b">" + child + b"</" + tag[1] + b">")
-    position = tag.end() if first else data.rindex(b"</", 0, span.end)
-    return Edit(position, position, child)
+        return Edit(tag.start(3), tag.end(), b">" + content.encode() + b"</" + tag[1] + b">")
+    begin, end = tag.end(), data.rindex(b"</", 0, span.end)
+    return Edit(end if where == "last" else begin, begin if where == "first" else end, content.encode())

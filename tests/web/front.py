@@ -306,7 +306,8 @@ class Chat:
         """The next request."""
         named = {"rid": str(next(self.rids))} | ({"sid": self.sid} if self.sid else {}) | attributes
         written = "".join(f" {name.replace('_', ':')}='{value}'" for name, value in named.items())
-        self.sent.append(f"{BODY} xmlns:xmpp='urn:xmpp:xbosh'{written}>{payload}</body>")
+        declared = " xmlns:xmpp='urn:xmpp:xbosh'" if " xmpp:" in written else ""
+        self.sent.append(f"{BODY}{declared}{written}>{payload}</body>")
         return self.sent[-1]
 
     async def post(self, payload: str = "", **attributes: str) -> httpx.Response:
