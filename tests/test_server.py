@@ -223,6 +223,7 @@ async def test_who_asks_between_gets_to_know(front: Front, xmpp_server: XmppServ
     await stopping
 
 
+@pytest.mark.rule("SM5", "SM7", "HC23", "WS25")
 async def test_a_websocket_that_can_be_resumed_is_closed_bare(front: Front, xmpp_server: XmppServer) -> None:
     talk, peer = await open_websocket(front, xmpp_server)
     await peer.says(ENABLED)
@@ -234,6 +235,7 @@ async def test_a_websocket_that_can_be_resumed_is_closed_bare(front: Front, xmpp
     await stopping
 
 
+@pytest.mark.rule("SM7", "HC23", "WS25")
 async def test_other_websockets_are_told(front: Front, xmpp_server: XmppServer) -> None:
     talk, peer = await open_websocket(front, xmpp_server)
     stopping = await shut_down(front)
@@ -318,6 +320,7 @@ async def test_a_client_that_does_not_read_is_waited_for_only_so_long(
     talk.vanishes()
 
 
+@pytest.mark.rule("SM7")
 async def test_what_a_client_had_sent_before_reaches_the_server(
     front: Front, xmpp_server: XmppServer
 ) -> None:

@@ -382,6 +382,11 @@ class Talk:
         assert isinstance(text, str)
         return text
 
+    async def has_news(self) -> bool:
+        """Whether something has come that was not heard yet; a ping and its pong show that it would have."""
+        await (await self.websocket.ping())
+        return bool(self.websocket.recv_messages.frames)
+
     async def hears_error(self, condition: str) -> None:
         """Receive a stream error and the ``<close/>`` after it."""
         error = await self.hears("<stream:error ")

@@ -1,8 +1,10 @@
 """XMPP over WebSocket (RFC 7395) from the client's frames to the server's stream and back."""
 
+import re
+
 import pytest
 
-from tests.backend.scripted import FEATURES, HEADER, Peer
+from tests.backend.scripted import FEATURES, HEADER, Peer, header
 from tests.web.conftest import MakeFront
 from tests.web.front import (
     CLOSE,
@@ -37,16 +39,59 @@ async def test_open_is_answered_by_the_servers_header(front: Front, xmpp_server:
     assert f" to='{DOMAIN}' " in xmpp_server.headers[0]
 
 
-@pytest.mark.rule("WS11")
-async def test_who_the_client_said_it_is_comes_back(front: Front, xmpp_server: XmppServer) -> None:
+@pytest.mark.rule("WS11", "T12", "T14")
+@pytest.mark.parametrize("from_", ["a@example.org", "a@example.org/web"])
+async def test_who_the_client_said_it_is_comes_back(
+    front: Front, xmpp_server: XmppServer, from_: str
+) -> None:
     talk = Talk(await front.websocket())
-    await talk.says(OPEN.replace("version", "from='a@example.org' xml:lang='de' version"))
-    assert " to='a@example.org' " in await talk.hears("<open ")
+    await talk.says(OPEN.replace("version", f"from='{from_}' xml:lang='de' version"))
+    assert " to='a@example.org' " in await talk.hears("<open ")  # RFC 6120 4.7.2: the bare JID
     await xmpp_server.accept()
     assert "xml:lang='de'" in xmpp_server.headers[0]
+    assert "from='a@example.org'" in xmpp_server.headers[0]
 
 
-@pytest.mark.rule("WS7")
+@pytest.mark.rule("WS11")
+@pytest.mark.parametrize(
+    ("header", "opened"),
+    [
+        (
+            header(id="++TR84=", xml_lang="fr", to="a@example.org"),
+            "from='example.org' id='++TR84=' version='1.0' xml:lang='fr'",
+        ),
+        (header(**{"from": "", "id": "&apos;&lt;"}), "from='example.org' id='&apos;&lt;' version='1.0'"),
+        (header(**{"from": "other.example"}), "from='other.example' id='s1' version='1.0'"),
+    ],
+)
+async def test_open_has_what_the_server_said_and_nothing_else(
+    make_front: MakeFront, header: str, opened: str
+) -> None:
+    """RFC 6120 4.7.1: "from" always; 4.7.2: no "to" for a client that gave no "from"."""
+    async with XmppServer(negotiates=False) as server:
+        front = await make_front(server)
+        talk = Talk(await front.websocket())
+        await talk.says(OPEN)
+        peer = await server.accept()
+        await peer.hears_header()
+        assert not await talk.has_news(), "not before the server has"
+        await peer.says(header + FEATURES)
+        assert await talk.hears("<open ") == f"<open xmlns='{FRAMING}' {opened}/>"
+
+
+@pytest.mark.rule("WS10")
+@pytest.mark.parametrize("version", ["1.0", "1.1", "01.0", "1.10", "2.0", "11.0"])
+async def test_a_newer_version_gets_ours(front: Front, xmpp_server: XmppServer, version: str) -> None:
+    """RFC 6120 4.7.5: the lower of the two is answered, and numbers are compared, not strings."""
+    talk = Talk(await front.websocket())
+    await talk.says(OPEN.replace("1.0", version))
+    assert " version='1.0'" in await talk.hears("<open ")
+    await talk.hears("<stream:features ")
+    await xmpp_server.accept()
+    assert " version='1.0'" in xmpp_server.headers[0]
+
+
+@pytest.mark.rule("WS7", "WS11")
 async def test_frames_inherit_the_language_of_the_stream(make_front: MakeFront) -> None:
     async with XmppServer(negotiates=False) as server:
         front = await make_front(server)
@@ -56,11 +101,11 @@ async def test_frames_inherit_the_language_of_the_stream(make_front: MakeFront) 
         await peer.hears_header()
         await peer.says(HEADER.replace(" id=", " xml:lang='fr' id=") + FEATURES, "<message/>")
         assert "xml:lang='fr'" in await talk.hears("<open ")
-        await talk.hears("<stream:features")
+        assert " xml:lang='fr'" in await talk.hears("<stream:features ")
         assert await talk.hears("<message") == "<message xmlns='jabber:client' xml:lang='fr'/>"
 
 
-@pytest.mark.rule("WS12")
+@pytest.mark.rule("WS5", "WS9", "WS10", "WS12", "WS27")
 @pytest.mark.parametrize(
     ("first", "condition"),
     [
@@ -70,7 +115,9 @@ async def test_frames_inherit_the_language_of_the_stream(make_front: MakeFront) 
         (f"<open xmlns='{FRAMING}' version='1.0'/>", "improper-addressing"),
         (OPEN.replace("1.0", "0.9"), "unsupported-version"),
         (OPEN.replace(" version='1.0'", ""), "unsupported-version"),
+        (OPEN.replace("1.0", "one"), "unsupported-version"),
         ("<message xmlns='jabber:client'/>", "not-authorized"),  # WS10
+        ("<r xmlns='urn:xmpp:sm:3'/>", "not-authorized"),
         ("<open xmlns='jabber:client' to='example.org' version='1.0'/>", "invalid-namespace"),  # WS9
         ("<open to='example.org' version='1.0'/>", "invalid-namespace"),
         (f"<?xml version='1.0'?>{STREAM} to='{DOMAIN}'>", "invalid-namespace"),  # tsung
@@ -94,16 +141,17 @@ async def test_what_cannot_open_a_stream_gets_open_error_close(
 ) -> None:
     talk = Talk(await front.websocket())
     await talk.says(first)
-    opened = await talk.hears("<open ")
-    assert " id='" in opened
-    assert " version='1.0'" in opened
+    opened = await talk.hears(f"<open xmlns='{FRAMING}' ")
+    # RFC 6120 4.9.1.3: "from" is empty where the client named no host of ours; 4.7.2: it gave no "from".
+    host = DOMAIN if condition == "unsupported-version" else ""
+    assert re.fullmatch(rf".* from='{host}' id='[^']{{16}}' version='1.0' xml:lang='en'/>", opened)
     await talk.hears_error(condition)
     await talk.says(CLOSE)
     assert await talk.hears_end() == 1000
     assert xmpp_server.connections == 0
 
 
-@pytest.mark.rule("HC20")
+@pytest.mark.rule("HC20", "WS12", "WS14")
 async def test_a_server_that_is_down(front: Front) -> None:
     talk = Talk(await front.websocket())
     await talk.says(OPEN.replace(DOMAIN, DOWN))
@@ -216,7 +264,7 @@ async def test_success_of_sasl2_needs_no_open(conversation: tuple[Talk, Peer]) -
 # --- Messages (section 3.3.3) ---------------------------------------------------------------------------
 
 
-@pytest.mark.rule("HC17", "WS4")
+@pytest.mark.rule("HC17", "WS4", "WS5", "WS20")
 async def test_one_message_for_each_element(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await peer.says("<message id='a1'/><presence/><iq id='a2'/>")
@@ -228,6 +276,7 @@ async def test_one_message_for_each_element(conversation: tuple[Talk, Peer]) -> 
     await talk.hears("<message xmlns='jabber:client' id='a4'")  # WS20: no message for white space
 
 
+@pytest.mark.rule("WS23", "WS27", "SM2")
 async def test_a_stanza_goes_as_it_is(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     stanzas = [
@@ -255,6 +304,7 @@ async def test_a_message_in_fragments(front: Front, conversation: tuple[Talk, Pe
     assert await peer.hears("</message>") == text
 
 
+@pytest.mark.rule("WS4", "WS5", "WS13", "WS27")
 @pytest.mark.parametrize(
     ("bad", "condition"),
     [

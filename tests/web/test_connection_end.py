@@ -45,6 +45,7 @@ async def test_the_client_closes(front: Front, conversation: tuple[Talk, Peer]) 
     assert front.metric("sessions_closed_total", transport="websocket", reason="client closed") == 1
 
 
+@pytest.mark.rule("WS14")
 async def test_the_client_closes_and_says_no_more(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await talk.says(CLOSE)
@@ -54,6 +55,7 @@ async def test_the_client_closes_and_says_no_more(conversation: tuple[Talk, Peer
     assert await talk.hears_end() == 1000  # after close_timeout
 
 
+@pytest.mark.rule("WS14")
 async def test_the_client_closes_and_the_server_never_does(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await talk.says(CLOSE)
@@ -62,6 +64,7 @@ async def test_the_client_closes_and_the_server_never_does(conversation: tuple[T
     assert await talk.leaves() == 1000
 
 
+@pytest.mark.rule("WS32")
 async def test_nothing_of_a_client_follows_its_close(front: Front, conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await talk.says(CLOSE, message(1), "<", OPEN, CLOSE)
@@ -72,7 +75,7 @@ async def test_nothing_of_a_client_follows_its_close(front: Front, conversation:
     assert front.metric("elements_dropped_total", direction="to_server", reason="after close") == 1
 
 
-@pytest.mark.rule("HC21")
+@pytest.mark.rule("HC21", "WS14", "WS25")
 async def test_the_server_closes(front: Front, conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
     await peer.says("<message id='a1'/>" + END)
@@ -107,13 +110,22 @@ async def test_a_client_that_does_not_authenticate_in_time_is_ended(
 
 
 @pytest.mark.rule("WS13")
-async def test_a_stream_error_of_the_server_is_one_message(conversation: tuple[Talk, Peer]) -> None:
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_stream_error_of_the_server_is_one_message(
+    conversation: tuple[Talk, Peer], lost: bool
+) -> None:
     talk, peer = conversation
-    conflict = "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
-    await peer.says(f"<message/><stream:error>{conflict}</stream:error>{END}")
+    conflict = "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text xml:lang='en'>Replaced</text>"
+    await peer.says(f"<message/><stream:error>{conflict}</stream:error>{'' if lost else END}")
+    if lost:
+        peer.ends()
     await talk.hears("<message ")
-    await talk.hears_error("conflict")
-    assert await peer.hears_rest() == END
+    assert conflict in await talk.hears("<stream:error ")
+    await talk.hears(CLOSE)
+    if not lost:
+        assert await peer.hears_rest() == END
+    await talk.says(CLOSE)
+    assert await talk.hears_end() == 1000
 
 
 async def test_the_server_is_lost(conversation: tuple[Talk, Peer]) -> None:
@@ -174,6 +186,7 @@ async def test_a_client_that_goes_without_close_leaves_no_end_tag(
     assert front.metric("sessions_closed_total", transport="websocket", reason=reason) == 1
 
 
+@pytest.mark.rule("WS25")
 @pytest.mark.parametrize("code", [1002, 1003, 1007, 1009])
 async def test_a_client_that_cannot_bear_our_frames_is_not_to_resume(
     conversation: tuple[Talk, Peer], code: int
@@ -185,8 +198,9 @@ async def test_a_client_that_cannot_bear_our_frames_is_not_to_resume(
     assert await peer.hears_rest() == END
 
 
+@pytest.mark.rule("WS15", "WS21", "HC22")
 async def test_a_client_that_answers_no_ping_is_lost(make_front: MakeFront, xmpp_server: XmppServer) -> None:
-    front = await make_front(websocket={"ping_interval": 0.1, "ping_timeout": 0.1})  # WS21
+    front = await make_front(websocket={"ping_interval": 0.1, "ping_timeout": 0.1})
     talk, peer = await open_websocket(front, xmpp_server)
     talk.websocket.transport.pause_reading()
     assert await peer.hears_rest() == ""
@@ -216,6 +230,7 @@ def _only_connection(front: Front) -> Connection:
     return connection
 
 
+@pytest.mark.rule("WS31", "WS32", "HC24i")
 async def test_a_server_is_not_read_while_its_client_does_not_read(
     front: Front, conversation: tuple[Talk, Peer]
 ) -> None:
@@ -235,9 +250,12 @@ async def test_a_server_is_not_read_while_its_client_does_not_read(
         for number in range(COUNT):
             await talk.hears(f"<message xmlns='jabber:client' id='a{number}'>")
         await saying
+        await peer.says(END)
+        await talk.hears(CLOSE)
     assert not writer.stalled
 
 
+@pytest.mark.rule("WS31", "HC24i")
 async def test_a_client_is_not_read_while_its_server_does_not_read(
     front: Front, conversation: tuple[Talk, Peer]
 ) -> None:
@@ -286,6 +304,7 @@ async def test_a_client_that_vanishes_while_it_does_not_read(
 # --- Bugs -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("WS25")
 async def test_a_bug_ends_one_connection_and_no_other(
     front: Front,
     xmpp_server: XmppServer,

@@ -68,9 +68,10 @@ def stanza(size: int) -> bytes:
     return text
 
 
+@pytest.mark.rule("WS24")
 @pytest.mark.parametrize("fragments", [1, 3])
 async def test_a_stanza_of_the_limit_passes(small: Front, xmpp_server: XmppServer, fragments: int) -> None:
-    raw, peer = await open_stream(small, xmpp_server)  # S6, S18
+    raw, peer = await open_stream(small, xmpp_server)  # attack S6, S18
     whole = stanza(LIMIT)
     step = -(-len(whole) // fragments)
     for at in range(0, len(whole), step):
@@ -79,7 +80,7 @@ async def test_a_stanza_of_the_limit_passes(small: Front, xmpp_server: XmppServe
     assert await peer.hears("</message>") == whole.decode()
 
 
-@pytest.mark.rule("HC24f")
+@pytest.mark.rule("HC24f", "WS24", "WS25")
 @pytest.mark.parametrize("fragments", [1, 3])
 @pytest.mark.parametrize("size", [LIMIT + 1, 2 * LIMIT])
 async def test_a_larger_one_ends_the_session(
@@ -98,6 +99,7 @@ async def test_a_larger_one_ends_the_session(
     assert code == 1009
 
 
+@pytest.mark.rule("WS24", "WS25")
 @pytest.mark.parametrize("fragments", [1, 5])
 @pytest.mark.parametrize("size", [2 * LIMIT + 1, 4 * LIMIT])
 async def test_one_that_is_larger_still_is_not_even_read(
@@ -113,6 +115,7 @@ async def test_one_that_is_larger_still_is_not_even_read(
     assert (await hears_close(raw))[0] == 1009
 
 
+@pytest.mark.rule("WS24")
 async def test_a_length_is_not_trusted(small: Front, xmpp_server: XmppServer) -> None:  # attack S17
     raw, peer = await open_stream(small, xmpp_server)
     await raw.send(frame(TEXT, b"<", length=2**63 - 1))
@@ -127,6 +130,7 @@ async def test_a_length_is_not_trusted_before_open(small: Front, xmpp_server: Xm
     assert xmpp_server.connections == 0
 
 
+@pytest.mark.rule("WS3", "WS25", "HC24f")
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
@@ -165,6 +169,7 @@ async def test_what_is_no_text_frame_ends_the_session(
     assert "Traceback" not in "".join(record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.rule("WS24")
 async def test_a_character_may_be_split_between_fragments(small: Front, xmpp_server: XmppServer) -> None:
     raw, peer = await open_stream(small, xmpp_server)
     whole = message(1, "\U0001f600").encode()
@@ -173,6 +178,7 @@ async def test_a_character_may_be_split_between_fragments(small: Front, xmpp_ser
     assert await peer.hears("</message>") == whole.decode()
 
 
+@pytest.mark.rule("WS21", "WS24")
 async def test_a_control_frame_between_fragments(small: Front, xmpp_server: XmppServer) -> None:
     raw, peer = await open_stream(small, xmpp_server)
     whole = message(1).encode()
@@ -181,6 +187,7 @@ async def test_a_control_frame_between_fragments(small: Front, xmpp_server: Xmpp
     assert await peer.hears("</message>") == whole.decode()
 
 
+@pytest.mark.rule("WS15", "WS25")
 async def test_a_close_frame_without_a_code(small: Front, xmpp_server: XmppServer) -> None:
     raw, peer = await open_stream(small, xmpp_server)
     await raw.send(frame(TEXT, message(1).encode()) + frame(CLOSE_FRAME, b""))

@@ -171,10 +171,11 @@ def test_an_explicitly_empty_namespace_stays_empty() -> None:
     assert within == (f"{{{CLIENT}}}message", (), ("", ("a", (), ("", ("b", (), ("",)), "")), "", c, ""))
 
 
+@pytest.mark.rule("WS4", "WS5", "WS27")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "not-well-formed"),  # WS5
+        ("", "not-well-formed"),
         (" <a/>", "not-well-formed"),
         ("\ufeff<a/>", "not-well-formed"),
         ("text", "not-well-formed"),
@@ -199,7 +200,7 @@ def test_an_explicitly_empty_namespace_stays_empty() -> None:
         ("<?xml version='1.0' encoding='utf-16'?><a/>", "unsupported-encoding"),
         ("<\x00a\x00/\x00>\x00", "unsupported-encoding"),
         ("<a>\ud83d</a>", "unsupported-encoding"),
-        ("<a><!-- c --></a>", "restricted-xml"),  # WS27
+        ("<a><!-- c --></a>", "restricted-xml"),
         ("<a/><!-- c -->", "restricted-xml"),
         ("<a><?p i?></a>", "restricted-xml"),
         ("<a>&nbsp;</a>", "restricted-xml"),
