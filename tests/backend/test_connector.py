@@ -271,6 +271,31 @@ async def test_direct_tls_from_the_first_byte(open_stream: OpenStream, pki: Pki)
     assert (names, alpn) == (["example.org"], ["xmpp-client"])
 
 
+@pytest.mark.rule("F7", "N13")
+@pytest.mark.parametrize("scheme", ["xmpp", "xmpps"])
+async def test_a_server_that_asks_for_a_certificate_gets_none(
+    open_stream: OpenStream, pki: Pki, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """With one, every client could authenticate as the gateway, by SASL EXTERNAL."""
+    monkeypatch.setattr(pki.good, "verify_mode", ssl.CERT_OPTIONAL)
+    shown: list[bytes | None] = []
+
+    async def script(peer: Peer) -> None:
+        if scheme == "xmpps":
+            await peer.starts_tls(pki.good)
+        await peer.negotiates(None if scheme == "xmpps" else pki.good)
+        shown.append(peer.tls.getpeercert(binary_form=True))
+        await peer.hears_rest()
+
+    client = Client()
+    async with ScriptedServer(script) as server:
+        stream = open_stream(client, f"{scheme}://127.0.0.1:{server.port}")
+        await client.opened()
+        stream.abort()
+        await client.closed()
+    assert shown == [None]
+
+
 async def test_direct_tls_to_a_server_that_speaks_xmpp_first(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.says(HEADER)

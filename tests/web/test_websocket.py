@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from boshgate.web.app import Gateway
 from tests.web.conftest import MakeFront
-from tests.web.front import HANDSHAKE, OPEN, Chat, Front, Talk, XmppServer, frame
+from tests.web.front import HANDSHAKE, OPEN, Chat, Front, Talk, XmppServer, configure, frame
 
 
 async def refused(front: Front, **options: object) -> tuple[int, str]:
@@ -121,6 +124,36 @@ async def test_the_address_is_that_before_trusted_proxies(
     caplog.set_level(logging.INFO, logger="boshgate")
     await front.websocket(additional_headers={"X-Forwarded-For": "192.0.2.7"})
     assert "opened by 192.0.2.7" in caplog.text
+
+
+@pytest.mark.rule("WS30")
+async def test_how_the_connection_became_a_websocket_is_the_web_servers_matter(
+    xmpp_server: XmppServer, down: str
+) -> None:
+    """RFC 8441: over HTTP/2 there is neither an Upgrade nor a Connection header, nor a key."""
+    gateway = Gateway(configure(xmpp_server.address, down, limits={"close_timeout": 0.3}))
+    received: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+    sent: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+    scope = {
+        "type": "websocket",
+        "http_version": "2",
+        "scheme": "wss",
+        "path": "/xmpp-websocket",
+        "client": ("192.0.2.1", 4711),
+        "headers": [(b"host", b"chat.example"), (b"sec-websocket-protocol", b"xmpp")],
+        "subprotocols": ["xmpp"],
+        "extensions": {"websocket.http.response": {}},
+    }
+    serving = asyncio.create_task(gateway(scope, received.get, sent.put))
+    received.put_nowait({"type": "websocket.connect"})
+    assert await sent.get() == {"type": "websocket.accept", "subprotocol": "xmpp"}
+    received.put_nowait({"type": "websocket.receive", "text": OPEN})
+    assert (await sent.get())["text"].startswith("<open ")
+    assert (await sent.get())["text"].startswith("<stream:features ")
+    received.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await serving
+    xmpp_server.leave()
+    await gateway.shut_down()
 
 
 async def test_head_and_frames_in_single_bytes(front: Front, xmpp_server: XmppServer) -> None:
