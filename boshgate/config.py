@@ -204,7 +204,7 @@ class LimitsTable(Table):
     """``[limits]``: what one client may cost; sizes in bytes, times in seconds."""
 
     max_stanza_bytes: Annotated[int, Field(ge=10_000, le=64 << 20)] = 256 << 10
-    """Largest stanza from a client, bytes (RFC 6120 section 13.12: at least 10000); it is told (XEP-0478)."""
+    """Largest stanza from a client, bytes; clients are told (XEP-0478). RFC 6120 13.12: at least 10000."""
     max_body_bytes: Annotated[int, Field(ge=10_000, le=64 << 20)] = 512 << 10
     """Largest BOSH request, bytes; at least ``max_stanza_bytes`` and 1024 for the ``<body/>`` around it."""
     max_backend_stanza_bytes: Annotated[int, Field(ge=10_000, le=256 << 20)] = 10 << 20

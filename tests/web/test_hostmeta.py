@@ -414,7 +414,7 @@ async def test_several_domains_each_with_its_own_document(make_site: MakeSite, t
     assert [answer["links"] for answer in answers] == [LINKS] * 3
 
 
-@pytest.mark.rule("D8", "D9")
+@pytest.mark.rule("D9")
 async def test_no_dns_method_and_no_half_of_the_next_version(site: Site) -> None:
     assert list((await site.ask(JRD_PATH)).json()) == ["links"]
     assert (await site.ask("/.well-known/host-meta-2.json")).status_code == 404
