@@ -219,7 +219,7 @@ class Connection:
             return
         self._domain = domain
         if not is_xmpp_1(frame.version):
-            self._fail("unsupported-version", "version is not 1.0")  # RFC 6120 section 4.9.3.25
+            self._fail("unsupported-version", "version is below 1.0")  # RFC 6120 section 4.9.3.25
             return
         self._state = State.OPENING
         self._cancel_timer()

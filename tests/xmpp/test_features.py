@@ -4,11 +4,14 @@ import base64
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from boshgate.namespaces import CLIENT, COMPRESS_FEATURE, SASL, SASL2, STREAM_LIMITS, STREAMS, TLS
 from boshgate.xmpp.features import show_features
 from boshgate.xmpp.xml import Element
 from tests.xmpp.infoset import element, parse
+from tests.xmpp.strategies import elements, unhurried
 
 MAX_BYTES = 10_000
 LIMITS = f"<limits xmlns='{STREAM_LIMITS}'><max-bytes>10000</max-bytes></limits>"
@@ -77,6 +80,19 @@ def test_starttls_and_compression_are_hidden(children: tuple[str, ...], left: st
 )
 def test_all_other_features_stay_as_they_are(children: tuple[str, ...]) -> None:
     assert shown(*children) == features(*children, LIMITS)
+
+
+@pytest.mark.rule("F11")
+@unhurried
+@given(children=st.lists(elements(), max_size=4), at=st.integers(0, 4))
+def test_whatever_a_server_offers_stays_byte_by_byte(children: list[str], at: int) -> None:
+    offered = [*children[:at], STARTTLS, *children[at:], COMPRESSION]
+    original = (
+        f"<stream:features xmlns='{CLIENT}' xmlns:stream='{STREAMS}'>{''.join(offered)}</stream:features>"
+    )
+    result = show_features(Element(f"{{{STREAMS}}}features", original.encode()), MAX_BYTES)
+    expected = original.replace(STARTTLS, "").replace(COMPRESSION, LIMITS)
+    assert result == (f"{{{STREAMS}}}features", expected.encode())
 
 
 @pytest.mark.rule("F5")
