@@ -9,7 +9,7 @@ import httpx
 
 from boshgate.xmpp.cutter import element_spans
 from tests.backend.scripted import PATIENCE, Peer
-from tests.web.front import CLOSE, OPEN, Chat, Front, Talk, XmppServer
+from tests.web.front import CLOSE, OPEN, Chat, Front, Talk, XmppServer, eventually
 
 
 class SessionEndedError(Exception):
@@ -48,9 +48,18 @@ class Line(ABC):
     async def leaves(self) -> None:
         """End the stream on purpose."""
 
-    @abstractmethod
     async def vanishes(self) -> None:
         """Never be heard of again."""
+        await self.hangs_up()
+        self.lets_time_pass()
+
+    @abstractmethod
+    async def hangs_up(self) -> None:
+        """Lose every connection."""
+
+    @abstractmethod
+    def lets_time_pass(self) -> None:
+        """Let the gateway find that the client has been gone for too long."""
 
     @abstractmethod
     async def _next(self) -> str: ...
@@ -73,8 +82,11 @@ class WebSocketLine(Line):
     async def leaves(self) -> None:
         await self.talk.says(CLOSE)
 
-    async def vanishes(self) -> None:
+    async def hangs_up(self) -> None:
         self.talk.vanishes()
+
+    def lets_time_pass(self) -> None:
+        pass  # the loss of the connection is all that there is
 
     async def _next(self) -> str:
         return await self.talk.hears("<")
@@ -103,11 +115,16 @@ class BoshLine(Line):
     async def leaves(self) -> None:
         self._open.append(await self.chat.hold(type="terminate"))
 
-    async def vanishes(self) -> None:
+    async def hangs_up(self) -> None:
         for request in self._open:
             request.cancel()
             with suppress(asyncio.CancelledError):
                 await request
+        session = self.front.gateway.sessions.find(self.chat.sid).session
+        await eventually(lambda: all(held.exchange is None for held in session._window.held))
+
+    def lets_time_pass(self) -> None:
+        self.front.gateway.sessions.find(self.chat.sid).expire()
 
     async def _read_features(self) -> None:
         self.features = await self.hears("<stream:features ")

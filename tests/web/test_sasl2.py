@@ -62,7 +62,7 @@ async def alice(
     request: pytest.FixtureRequest, make_front: MakeFront, sasl2_server: XmppServer
 ) -> tuple[Line, Peer]:
     """A client over each transport that has seen the features, and her server."""
-    front = await make_front(sasl2_server, bosh={"inactivity": 0.3})
+    front = await make_front(sasl2_server)
     return await open_line(request.param, front, sasl2_server)
 
 
@@ -224,15 +224,14 @@ async def test_abort(alice: tuple[Line, Peer]) -> None:
 
 
 @pytest.mark.rule("WS29")
-async def test_success_ends_the_wait_for_authentication(
-    make_front: MakeFront, sasl2_server: XmppServer
-) -> None:
-    front: Front = await make_front(sasl2_server, limits={"auth_timeout": 0.2})
-    alice = await open_line("websocket", front, sasl2_server)
+async def test_success_ends_the_wait_for_authentication(front: Front, xmpp_server: XmppServer) -> None:
+    alice = await open_line("websocket", front, xmpp_server)
     line, peer = alice
+    (connection,) = front.gateway.websocket.connections
+    stream = connection._stream
+    assert stream is not None
     await authenticates(alice)
+    assert stream._timer is not None, "a challenge is no success"
     await peer.says(success(bound()))
     await line.hears("<success ")
-    (connection,) = front.gateway.websocket.connections
-    assert connection._stream is not None
-    assert connection._stream._timer is None
+    assert stream._timer is None

@@ -7,7 +7,7 @@ import pytest
 
 from tests.backend.scripted import Peer
 from tests.web.conftest import MakeFront
-from tests.web.front import ENABLED, END, Chat, XmppServer, eventually, message
+from tests.web.front import ENABLED, END, Chat, Front, XmppServer, eventually, message
 from tests.web.lines import BoshLine, Line, SessionEndedError, WebSocketLine, open_line
 
 SM = "xmlns='urn:xmpp:sm:3'"
@@ -16,11 +16,8 @@ COUNT = 60
 
 
 @pytest.fixture(params=["websocket", "bosh"])
-async def alice(
-    request: pytest.FixtureRequest, make_front: MakeFront, xmpp_server: XmppServer
-) -> tuple[Line, Peer]:
+async def alice(request: pytest.FixtureRequest, front: Front, xmpp_server: XmppServer) -> tuple[Line, Peer]:
     """A client over each transport with stream management on, and her server."""
-    front = await make_front(bosh={"inactivity": 0.3})
     line, peer = await open_line(request.param, front, xmpp_server)
     await line.says(ENABLE)
     assert await peer.hears("/>") == ENABLE
@@ -58,8 +55,12 @@ async def test_no_stanza_of_ours_when_a_client_is_lost_with_stanzas_on_their_way
     alice: tuple[Line, Peer],
 ) -> None:
     line, peer = alice
-    await line.vanishes()
+    await line.hangs_up()
+    before = line.front.gateway.metrics.bosh.to_clients
     await peer.says("<message from='bob@example.org/1' id='d1'><body>undelivered</body></message>")
+    if isinstance(line, BoshLine):
+        await eventually(lambda: line.front.gateway.metrics.bosh.to_clients > before)
+    line.lets_time_pass()
     assert await peer.hears_rest() == ""
 
 
