@@ -3,6 +3,8 @@
 There may be no proxy. What is limited: the head of a request, in bytes and in time; pongs that wait for a
 client that does not read; how long a client may be gone while bytes are on their way to it.
 
+What is no HTTP is refused with words that help, in its turn, and so that a page in a browser may read them.
+
 Read ahead: uvicorn serves the requests that a client sends on one connection one by one. But XEP-0124 has one
 request held until the next one comes, and there are clients that send it on the same connection (section 11).
 So it is served too, and its response waits until those before it are out, as HTTP demands (RFC 9112 9.3.2).
@@ -12,12 +14,16 @@ import asyncio
 import logging
 import re
 import socket
+import sys
 from collections.abc import Collection, Iterable
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from boshgate.web.bosh import CLOSE
 
 MAX_HEAD_BYTES: Final = 64 << 10
 """Bytes of a request's head after its first segment; no browser sends a tenth of it."""
@@ -90,6 +96,9 @@ class HttpProtocol(HttpToolsProtocol):
     _turns: list[RequestResponseCycle] | None = None
     """Requests that are served at once: the first may respond, the others wait. None: there are no two."""
 
+    _farewell: bytes | None = None
+    """The last response: what the client sent is no HTTP, and no more of it is read."""
+
     _head_bytes = 0
     _head_since: float | None = None
     """Since when the head of a request is awaited (loop time); None: none is, or nothing of it came yet."""
@@ -98,10 +107,13 @@ class HttpProtocol(HttpToolsProtocol):
         """Wait for the first request."""
         super().connection_made(cast(asyncio.Transport, transport))
         self.flow = _Flow(self.transport, self.pipeline)
+        self._extensions: Any = {CLOSE: self.transport.close}
         self._head_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         """Pass *data* on, and refuse a head without an end."""
+        if self._farewell is not None:
+            return
         if b"pgrade:" in data and not self._reads_body:
             # RFC 9110 section 7.8: the offer of another protocol may be ignored. The parser does not: it
             # would take the body of the request for the other protocol's.
@@ -110,8 +122,62 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_since is not None and self._head_bytes > MAX_HEAD_BYTES:
-            logger.info("refused a request from %s: its head is too large", self.client)
-            self.send_400_response("The head of the request is too large.")
+            self._refuse(431, f"The head of the request has more than {MAX_HEAD_BYTES} bytes.")  # RFC 6585 5
+
+    def send_400_response(self, msg: str) -> None:
+        """The parser gave up: say where (RFC 9112 section 2.2)."""
+        self._refuse(400, f"{msg} {sys.exception()}")
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Give a response to what is no request, after those that are owed, and close the connection.
+
+        No session is touched: nobody knows whose request it was meant to be (XEP-0124 section 17.2).
+        """
+        logger.info("refused a request from %s: HTTP %d, %s", self.client, status, text)
+        self._farewell = self._response(status, text)
+        broken = self.cycle
+        if self._reads_body and not broken.response_complete:
+            if broken.response_started:
+                broken.keep_alive = False
+                return
+            broken.disconnected = True  # what its body was to be nobody knows
+            broken.message_event.set()
+            if self.pipeline:
+                self.pipeline.popleft()
+            elif self._turns is not None:
+                self._turns.pop()
+        if not self._is_serving:
+            self._leave()
+
+    def _response(self, status: int, text: str) -> bytes:
+        """A response outside of ASGI; it is no secret, so that every origin may read it (Fetch standard)."""
+        body = text.encode("ascii", "replace") + b"\n"
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"access-control-allow-origin", b"*"),
+            (b"connection", b"close"),
+        ]
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+        lines += [name + b": " + value for name, value in headers]
+        return b"\r\n".join([*lines, b"", body])
+
+    def _leave(self) -> None:
+        """Nothing is owed any more: say what is to be said, and close."""
+        assert self._farewell is not None, "it was refused"
+        if not self.transport.is_closing():
+            self.transport.write(self._farewell)
+            self.transport.close()
+
+    @property
+    def _is_serving(self) -> bool:
+        """Whether a response is owed."""
+        cycle = self.cycle
+        alone = cycle is not None and not cycle.response_complete and not cycle.disconnected
+        return bool(self._turns) or alone
 
     @property
     def _reads_body(self) -> bool:
@@ -120,6 +186,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions
         self._head_bytes = 0
         if self._head_since is None:
             self._head_since = self.loop.time()
@@ -157,7 +224,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """A response is complete, perhaps not the first one's: let those write whose turn it is now."""
         if self._turns is None:
-            super().on_response_complete()
+            self._end_response()
             return
         while self._turns and self._turns[0].response_complete:
             del self._turns[0]
@@ -166,7 +233,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._serve_ahead()
         if not self._turns:
             self._turns = None
-            super().on_response_complete()
+            self._end_response()
+
+    def _end_response(self) -> None:
+        """Every response that was owed is out."""
+        super().on_response_complete()
+        if self._farewell is not None:
+            self._leave()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: uvicorn tells the last request."""
@@ -186,8 +259,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def is_late(self, now: float, seconds: float) -> bool:
         """Whether the head of a request has been awaited for *seconds*, and nothing else is being done."""
-        serving = self._turns is not None or (self.cycle is not None and not self.cycle.response_complete)
-        return not serving and self._head_since is not None and now - self._head_since >= seconds
+        return not self._is_serving and self._head_since is not None and now - self._head_since >= seconds
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

@@ -28,7 +28,7 @@ ALLOWED = {
     "sessions": BASE | {"sessions", "bosh", "backend", "xmpp", "config", "logs", "metrics"},
     "web": BASE | {"web", "sessions", "bosh", "backend", "xmpp", "config", "logs", "metrics"},
     "demo": BASE | {"demo", "xmpp"},
-    "listener": BASE | {"config", "logs", "metrics"},
+    "listener": BASE | {"web", "config", "logs", "metrics"},
     "server": BASE | {"listener", "web", "config", "logs"},
     "cli": BASE | {"server", "demo", "config", "logs"},
     "__init__": BASE,

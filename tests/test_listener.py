@@ -46,7 +46,7 @@ async def test_a_head_without_an_end_is_refused(front: Front, head: str) -> None
     await raw.answer()
     raw.writer.write(head.encode())
     with suppress(ConnectionResetError):  # it is still sending
-        assert (await raw.rest()).startswith(b"HTTP/1.1 400 ")
+        assert (await raw.rest()).startswith(b"HTTP/1.1 431 ")
     await eventually(lambda: not front.server.server_state.connections)
 
 
@@ -127,6 +127,71 @@ async def test_pipelined_heads_are_each_within_the_limit(front: Front) -> None:
     raw.writer.write(many.encode())
     for _ in range(8):
         assert (await raw.answer()).status == 200
+
+
+NO_HTTP = "\x16\x03\x01 this is TLS\r\n\r\n"
+
+
+@pytest.mark.rule("E1", "H12")
+async def test_what_is_no_http_is_told_why_wherever_it_comes_from(
+    front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="boshgate.server")
+    raw = await connect(front, NO_HTTP)
+    answer = await raw.answer()
+    assert answer.status == 400
+    assert answer.body == "Invalid HTTP request received. Invalid method encountered\n"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["date"]
+    assert await raw.rest() == b""
+    assert "HTTP 400, Invalid HTTP request received. Invalid method encountered" in caplog.text
+
+
+async def test_it_is_told_after_the_responses_that_are_owed(front: Front) -> None:
+    raw = await connect(front, post("<") + NO_HTTP)
+    assert "bad-request" in (await raw.answer()).body
+    assert (await raw.answer()).status == 400
+    assert await raw.rest() == b""
+    raw = await connect(front, post("<") + post("<") + NO_HTTP, NO_HTTP)
+    for _ in range(2):
+        assert "bad-request" in (await raw.answer()).body
+    assert (await raw.answer()).status == 400
+    assert await raw.rest() == b""
+
+
+async def test_a_last_request_is_the_last(front: Front) -> None:
+    raw = await connect(front, post("<", "Connection: close") + NO_HTTP)
+    assert (await raw.answer()).headers["connection"] == "close"
+    assert await raw.rest() == b""  # who said that nothing follows is not told about what followed
+
+
+CHUNKED = "POST /http-bind HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("before", [0, 1, 2, 12])
+async def test_a_body_that_breaks_is_answered_in_its_place(front: Front, before: int, at_once: bool) -> None:
+    segments = [post("<") * before + CHUNKED, "no length\r\n", NO_HTTP]
+    raw = await connect(front, *(["".join(segments)] if at_once else segments))
+    for _ in range(before):
+        assert "bad-request" in (await raw.answer()).body
+    answer = await raw.answer()
+    assert answer.status == 400
+    assert "chunk size" in answer.body
+    assert await raw.rest() == b""
+    await eventually(lambda: not front.server.server_state.tasks)
+
+
+async def test_a_body_that_breaks_after_its_answer_has_no_second_one(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boshgate.web.bosh.LINGER_SECONDS", 0.1)
+    raw = await connect(front, CHUNKED, f"100000\r\n{' ' * 0x100000}\r\n", "no length\r\n")
+    assert (await raw.answer()).status == 413
+    assert await raw.rest() == b""
 
 
 def test_a_bound_listener_listens() -> None:

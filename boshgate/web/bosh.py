@@ -48,6 +48,12 @@ _FIXED_HEADERS: Final[Headers] = [
     (b"x-accel-buffering", b"no"),
 ]
 
+_PRAGMA: Final[Headers] = [(b"pragma", b"no-cache")]
+"""For caches of HTTP/1.0, which know no Cache-Control (RFC 9111 section 5.4)."""
+
+CLOSE: Final = "boshgate.close"
+"""An ASGI extension of our listener: a callable that closes the connection, for who gets no response."""
+
 logger = logging.getLogger("boshgate.bosh")
 
 
@@ -59,6 +65,10 @@ class _ClientGone(Exception):
     """The client hung up while it was sending its request."""
 
 
+class _ClearText(Exception):
+    """The request came in clear text, and its session began over TLS."""
+
+
 class HttpExchange(Exchange):
     """One HTTP request and the response that it is owed."""
 
@@ -68,7 +78,7 @@ class HttpExchange(Exchange):
         self._send = send
         self._headers = headers
         self.accepted: bytes | None = None
-        """What the request says in ``Accept-Encoding``."""
+        """What the request says in ``Accept-Encoding``; None also where we do not compress."""
         self.answered = False
         """Whether the response was given; its bytes may still be on their way."""
         self.remainder: asyncio.Task[None] | None = None
@@ -125,10 +135,13 @@ class BoshEndpoint:
         self._body_timeout = config.limits.body_timeout
         self._max_payloads = config.limits.max_payloads
         self._max_stanza_bytes = config.limits.max_stanza_bytes
+        self._compression = config.bosh.compression
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         headers = self._origins.headers(scope["headers"]) + _FIXED_HEADERS
+        if scope["http_version"] == "1.0":
+            headers += _PRAGMA
         exchange = HttpExchange(send, headers)
         try:
             if scope["method"] != "POST":
@@ -139,6 +152,12 @@ class BoshEndpoint:
                     await self._hold(exchange, runner, receive)
         except _ClientGone:
             return
+        except _ClearText:
+            await self._refuse_clear_text(exchange, scope, receive)
+        except Exception:
+            # 17.2: where the fault is ours, too, the client gets a condition, not what a framework says.
+            logger.exception("bug: a request ended in an exception")
+            self._terminal(exchange, Condition.INTERNAL_SERVER_ERROR)
         if exchange.remainder is not None:
             await exchange.remainder
 
@@ -159,13 +178,12 @@ class BoshEndpoint:
             if body.sid is None:
                 return self._create(exchange, scope, body)
             runner = self._sessions.find(body.sid)
+            if runner.secure and not client_of(scope, self._trusted_proxies).secure:
+                raise _ClearText
             runner.receive_request(exchange, body)
             return self._unless_failed(exchange, runner)
         except BindingError as error:
             self._refuse(exchange, scope, error)
-        except Exception:
-            logger.exception("bug: a request ended in an exception")
-            self._terminal(exchange, Condition.INTERNAL_SERVER_ERROR)
         return None
 
     def _unless_failed(self, exchange: HttpExchange, runner: Runner) -> Runner | None:
@@ -185,6 +203,22 @@ class BoshEndpoint:
             self._refuse(exchange, scope, error, legacy_status(error.condition))  # 17.1
             return None
         return self._unless_failed(exchange, runner)
+
+    async def _refuse_clear_text(self, exchange: HttpExchange, scope: Scope, receive: Receive) -> None:
+        """XEP-0124 section 19.1: a session that began over TLS goes on over TLS.
+
+        A request in clear text has its connection closed, and its session goes on: anybody on the way could
+        have sent it.
+        """
+        address = client_of(scope, self._trusted_proxies).address
+        logger.info("refused a request from %s: clear text, in a session that began over TLS", address)
+        self._metrics.refused.labels(BOSH, "clear-text").inc()
+        if (close := scope.get("extensions", {}).get(CLOSE)) is None:  # not under our listener
+            self._reply_last(exchange, 403, b"This session began over TLS\n", b"text/plain; charset=utf-8")
+            return
+        close()
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
     def _refuse(self, exchange: HttpExchange, scope: Scope, error: BindingError, status: int = 200) -> None:
         address = client_of(scope, self._trusted_proxies).address
@@ -224,7 +258,7 @@ class BoshEndpoint:
                 length = value
             elif name == b"content-encoding":
                 coding = value
-            elif name == b"accept-encoding":
+            elif name == b"accept-encoding" and self._compression:
                 exchange.accepted = value if exchange.accepted is None else exchange.accepted + b"," + value
         if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
             raise _TooLarge
@@ -278,8 +312,13 @@ class BoshEndpoint:
         logger.info("refused a request from %s: HTTP %d, %s", address, status, reason)
         self._metrics.refused.labels(BOSH, str(status)).inc()
         # The rest of the request is not served: the connection cannot be used again (RFC 9112 section 9.6).
-        close: Headers = [(b"connection", b"close")]
-        exchange.reply(status, terminal_body(condition), DEFAULT_CONTENT.encode(), extra=close, ends=ends)
+        self._reply_last(exchange, status, terminal_body(condition), DEFAULT_CONTENT.encode(), ends=ends)
+
+    def _reply_last(
+        self, exchange: HttpExchange, status: int, body: bytes, content: bytes, *, ends: bool = True
+    ) -> None:
+        """Answer, and let the connection be closed."""
+        exchange.reply(status, body, content, extra=[(b"connection", b"close")], ends=ends)
 
     def _serve_other_method(self, exchange: HttpExchange, scope: Scope) -> None:
         """XEP-0124 section 5 knows POST only; OPTIONS is the browser's question before it."""

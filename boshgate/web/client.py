@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -15,6 +16,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _FORWARDED_PAIR = re.compile(r'\s*([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^";,\s]*))\s*(?:;|$)')
 _MAX_HOPS = 32
+_MAX_ADDRESS = 64
+"""Characters; no address with a port has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,11 @@ def _is_trusted(address: Address, trusted: Iterable[Network]) -> bool:
 
 def _parse_address(text: str) -> Address | None:
     """Parse an address with or without port, as ``Forwarded`` (RFC 7239 section 6) and others write it."""
-    text = text.strip()
+    return _parse_short_address(text.strip()) if len(text) <= _MAX_ADDRESS else None
+
+
+@lru_cache(1024)
+def _parse_short_address(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
