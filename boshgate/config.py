@@ -188,8 +188,8 @@ class BoshTable(Table):
     polling: Annotated[int, Field(ge=0, le=65535)] = 2
     """Shortest time between two empty requests of a polling session, seconds (section 12)."""
     compression: bool = True
-    """Compress long responses for clients that accept it (section 5). Who can send a user messages, and sees how
-    long the encrypted responses are, may guess at what else is in them, try by try (BREACH): ``false`` ends
+    """Compress long responses for clients that accept it (section 5). Who can send a user messages, and sees
+    how long the encrypted responses are, may guess at what else is in them (BREACH): ``false`` ends
     that, and costs bandwidth."""
 
 
