@@ -1,4 +1,4 @@
-"""What the BOSH clients in use write, byte for byte: heads, attributes, segments, connections, keys, farewells.
+"""What BOSH clients in use write, byte for byte: heads, attributes, segments, connections, keys, farewells.
 
 Recorded from the clients themselves; the user's name, the ids and the SASL mechanism (always PLAIN) are ours.
 """
@@ -11,7 +11,8 @@ from hashlib import sha1
 
 from boshgate.config import BackendAddress, Config, Domain
 from boshgate.demo.server import DemoServer
-from tests.web.front import Front, RawAnswer, RawConnection, running
+from tests.backend.scripted import Peer
+from tests.web.front import Front, RawAnswer, RawConnection, XmppServer, eventually, running
 
 HB = "xmlns='http://jabber.org/protocol/httpbind'"
 XBOSH = "xmlns:xmpp='urn:xmpp:xbosh'"
@@ -76,6 +77,14 @@ WIRES = [
         f"to='localhost' {LANG} wait='60' hold='1' {CONTENT} ver='1.6' {VERSION}",
         4_294_967_000,
         BROWSER,
+        last=GONE,
+        session=True,
+    ),
+    Wire(
+        "strophe-1.2.16",
+        f"to='localhost' {LANG} wait='60' hold='1' {CONTENT} ver='1.6' {VERSION}",
+        (1 << 32) - 1,
+        ("Host: 127.0.0.1:{port}", "Content-Type: text/xml; charset=utf-8", "Connection: keep-alive"),
         last=GONE,
         session=True,
     ),
@@ -198,12 +207,16 @@ WIRES = [
 ]
 
 
+NAMED = {wire.name: wire for wire in WIRES}
+
+
 @dataclass
 class Script:
     """A client at work: it writes as *wire* says."""
 
     front: Front
     wire: Wire
+    domain: str = "localhost"
     sid: str = ""
     answers: list[RawAnswer] = field(default_factory=list)
     _requests: int = 0
@@ -219,7 +232,7 @@ class Script:
         if wire.acks and self.sid:
             written.append(f"ack='{wire.rid + self._requests - 1}'")
         self._requests += 1
-        tag = f"<body {' '.join(written)}".replace("'", wire.quote)
+        tag = f"<body {' '.join(written)}".replace("'localhost'", f"'{self.domain}'").replace("'", wire.quote)
         return f"{tag}>{payload}</body>" if payload else f"{tag} />"
 
     def _next_keys(self) -> str:
@@ -249,7 +262,11 @@ class Script:
         """Write a request."""
         raw = await self.connection()
         lines = [line.format(port=self.front.port) for line in self.wire.head]
-        head = [f"POST /http-bind HTTP/{self.wire.version}", *lines, f"{self.wire.length}{len(body.encode())}"]
+        head = [
+            f"POST /http-bind HTTP/{self.wire.version}",
+            *lines,
+            f"{self.wire.length}{len(body.encode())}",
+        ]
         whole = "\r\n".join(head) + "\r\n\r\n", body
         await raw.send(*(whole if self.wire.segments == 2 else ["".join(whole)]))
         return raw
@@ -275,6 +292,18 @@ class Script:
         text = await self.ask(more=self.wire.creation)
         self.sid = text.partition("sid='")[2].partition("'")[0]
         return text
+
+    async def create_before(self, server: XmppServer) -> Peer:
+        """Like `create`, with a server that follows the test's script."""
+        await self.create()
+        return await server.accept()
+
+    async def hold(self, payload: str = "", more: str = "") -> RawConnection:
+        """Send a request that is going to be held; the gateway has got it."""
+        before = self.front.gateway.metrics.bosh.requests
+        raw = await self.send(self.body(payload, more))
+        await eventually(lambda: self.front.gateway.metrics.bosh.requests > before)
+        return raw
 
     def iq(self, kind: str, payload: str) -> str:
         """A query to the server."""
