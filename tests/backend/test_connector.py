@@ -60,7 +60,7 @@ async def good(peer: Peer) -> None:
 # tcp://
 
 
-@pytest.mark.rule("T10", "T11", "T12", "T13", "T14", "T15")
+@pytest.mark.rule("T10", "T11", "T12", "T13", "T14", "T15", "B1")
 async def test_tcp_is_plain(open_stream: OpenStream) -> None:  # contract of the scheme
     async def script(peer: Peer) -> None:
         assert await peer.hears_header() == HEADER_WITH_FROM
@@ -111,7 +111,7 @@ async def test_tcp_to_a_server_that_requires_tls_fails(open_stream: OpenStream) 
 # xmpp://
 
 
-@pytest.mark.rule("N10", "N11", "N12", "T14", "P16", "HC18")
+@pytest.mark.rule("N10", "N11", "N12", "T14", "P16", "HC18", "X2")
 @pytest.mark.parametrize("split", [in_one, byte_by_byte])
 async def test_starttls_comes_before_anything_of_the_client(
     open_stream: OpenStream, pki: Pki, split: Callable[[str], list[str]]
@@ -187,7 +187,7 @@ async def test_starttls_is_tried_even_if_it_is_not_offered(open_stream: OpenStre
         await client.closed()
 
 
-@pytest.mark.rule("N9", "N10")
+@pytest.mark.rule("N9", "N10", "X2")
 async def test_nothing_goes_out_in_clear_if_starttls_is_refused(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.hears_header()
@@ -244,7 +244,7 @@ async def test_data_injected_behind_proceed_is_read_by_tls(open_stream: OpenStre
 # xmpps://
 
 
-@pytest.mark.rule("N6", "N7")
+@pytest.mark.rule("N6", "N7", "X2")
 async def test_direct_tls_from_the_first_byte(open_stream: OpenStream, pki: Pki) -> None:
     names: list[str | None] = []
     alpn: list[str | None] = []

@@ -231,6 +231,7 @@ def test_response_that_is_no_longer_there_is_not_reported() -> None:
     assert chat.post(rid=105, ack=100).held
 
 
+@pytest.mark.rule("HC9")
 def test_hc9_acknowledgement_bookkeeping() -> None:
     chat = begin()
     assert chat.creation.attributes["ack"] == "100"

@@ -35,7 +35,7 @@ def test_polls_in_time_are_answered_at_once(poller: Chat) -> None:
     assert poller.post().payloads == ["m1"]
 
 
-@pytest.mark.rule("O3")
+@pytest.mark.rule("O3", "HC11")
 def test_hc11_polling_session() -> None:
     chat = begin()
     chat.server(message("m1"))
@@ -56,6 +56,7 @@ def test_either_number_makes_it_a_polling_session(attributes: dict[str, int]) ->
     assert chat.post().end == VIOLATION
 
 
+@pytest.mark.rule("HC11")
 @pytest.mark.parametrize(
     "something",
     [
@@ -79,7 +80,7 @@ def test_hc11_what_is_no_poll_may_come_at_any_time(poller: Chat, something: Call
         assert poller.post().type is None  # the poll before it was not the last request
 
 
-@pytest.mark.rule("O3")
+@pytest.mark.rule("O3", "HC11")
 def test_hc11_in_a_normal_session_that_rhythm_is_no_violation(chat: Chat) -> None:
     for _ in range(20):
         chat.post()

@@ -29,7 +29,7 @@ def begin(newkey: str) -> Chat:
     return chat
 
 
-@pytest.mark.rule("K1", "K3")
+@pytest.mark.rule("K1", "K3", "C12")
 def test_examples_20_21_and_23() -> None:
     keys = begin_keys(request(1, newkey="ca393b51b682f61f98e7877d61146407f3d0a770"))
     assert keys is not None
@@ -71,6 +71,7 @@ def test_missing_or_wrong_key_ends_the_session_unprocessed(attributes: dict[str,
     assert (chat.ended.condition, chat.ended.discarded) == ("item-not-found", 1)
 
 
+@pytest.mark.rule("HC14")
 def test_hc14_wrong_key_with_another_request_held() -> None:
     keys = sequence("seed", 3)
     chat = begin(keys[0])
@@ -80,7 +81,7 @@ def test_hc14_wrong_key_with_another_request_held() -> None:
     assert chat.stanzas == []
 
 
-@pytest.mark.rule("K2", "K3", "K4", "K5")
+@pytest.mark.rule("K2", "K3", "K4", "K5", "HC15")
 def test_hc15_key_sequence_with_disorder() -> None:
     old, new = sequence("seed", 4), sequence("other", 3)
     upper = sequence("SEED", 2)

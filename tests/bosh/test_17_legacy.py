@@ -47,7 +47,7 @@ def test_culprit_gets_the_code_and_others_do_not(  # E13, HC14, HC25 f
         assert chat.stanzas == []
 
 
-@pytest.mark.rule("E13")
+@pytest.mark.rule("E13", "HC14")
 def test_hc14_wrong_key() -> None:
     chat = begin(newkey="0" * 40)
     held = chat.post(key="x")

@@ -12,6 +12,7 @@ from boshgate.namespaces import CLIENT, COMPRESS, HTTPBIND, STREAMS, TLS
 from tests.bosh.chat import EMPTY, FEATURES, POLICY, STREAM_ERROR, SUCCESS, Chat, message, request
 
 
+@pytest.mark.rule("HC1")
 def test_hc1_resend_of_an_answered_request(chat: Chat) -> None:
     first = chat.post(message("m1"), rid=101)
     chat.server("<presence id='p1' xmlns='jabber:client'/>")
@@ -24,6 +25,7 @@ def test_hc1_resend_of_an_answered_request(chat: Chat) -> None:
     assert chat.post(rid=102).payloads == ["later"]
 
 
+@pytest.mark.rule("HC2")
 def test_hc2_resend_of_a_held_request(chat: Chat) -> None:
     older, newer = chat.post(rid=101), chat.post(rid=101)
     assert older.body == "<body xmlns='http://jabber.org/protocol/httpbind' type='error'/>"
@@ -32,6 +34,7 @@ def test_hc2_resend_of_a_held_request(chat: Chat) -> None:
     assert chat.post(rid=102).held
 
 
+@pytest.mark.rule("HC3")
 def test_hc3_out_of_order(chat: Chat) -> None:
     second = chat.post(message("m2"), rid=102)
     chat.wait(0.3)
@@ -43,12 +46,14 @@ def test_hc3_out_of_order(chat: Chat) -> None:
     assert second.held
 
 
+@pytest.mark.rule("HC3")
 def test_hc3_without_data_the_first_is_empty(chat: Chat) -> None:
     second, first = chat.post(rid=102), chat.post(rid=101)
     assert first.body == EMPTY
     assert second.held
 
 
+@pytest.mark.rule("HC4")
 def test_hc4_hole_that_never_fills(chat: Chat) -> None:
     second = chat.post(message("m2"), rid=102)
     chat.wait(60)
@@ -63,6 +68,7 @@ def test_hc4_hole_that_never_fills(chat: Chat) -> None:
     assert second.payloads == ["in"]
 
 
+@pytest.mark.rule("HC4")
 def test_hc4_if_nothing_comes_the_session_dies(chat: Chat) -> None:
     chat.post(message("m2"), rid=102)
     chat.wait(60 + 29.999)
@@ -73,6 +79,7 @@ def test_hc4_if_nothing_comes_the_session_dies(chat: Chat) -> None:
     assert chat.ended.discarded == 1
 
 
+@pytest.mark.rule("HC5")
 def test_hc5_window_edges(chat: Chat) -> None:
     parked = chat.post(rid=102)
     outside = chat.post(rid=103)
@@ -80,6 +87,7 @@ def test_hc5_window_edges(chat: Chat) -> None:
     assert parked.end == ("terminate", "other-request")
 
 
+@pytest.mark.rule("HC5")
 @pytest.mark.parametrize("attributes", [{"type": "terminate"}, {"pause": "60"}])
 def test_hc5_one_more_to_terminate_or_pause(chat: Chat, attributes: dict[str, str]) -> None:
     chat.post(message("m2"), rid=102)
@@ -91,6 +99,7 @@ def test_hc5_one_more_to_terminate_or_pause(chat: Chat, attributes: dict[str, st
     assert not last.held
 
 
+@pytest.mark.rule("HC5")
 def test_hc5_too_old() -> None:
     bodies = set()
     for rid in (98, 103):
@@ -100,6 +109,7 @@ def test_hc5_too_old() -> None:
     assert len(bodies) == 1
 
 
+@pytest.mark.rule("HC6")
 def test_hc6_answer_order_under_load(wide: Chat) -> None:
     first, second = wide.post(rid=101), wide.post(rid=102)
     wide.server(message("m1"))
@@ -113,6 +123,7 @@ def test_hc6_answer_order_under_load(wide: Chat) -> None:
     assert fourth.held
 
 
+@pytest.mark.rule("HC7")
 @pytest.mark.parametrize("timer_first", [False, True])
 def test_hc7_data_races_the_timer(chat: Chat, timer_first: bool) -> None:
     answer = chat.post()
@@ -131,6 +142,7 @@ def test_hc7_data_races_the_timer(chat: Chat, timer_first: bool) -> None:
         assert answer.payloads == ["m1"]
 
 
+@pytest.mark.rule("HC8")
 def test_hc8_broken_held_connection_and_the_same_rid_again(chat: Chat) -> None:
     chat.break_(chat.post(rid=101))
     chat.server(message("m1"))
@@ -139,6 +151,7 @@ def test_hc8_broken_held_connection_and_the_same_rid_again(chat: Chat) -> None:
     assert chat.post(rid=102).held
 
 
+@pytest.mark.rule("HC8")
 def test_hc8_broken_held_connection_and_the_next_rid(chat: Chat) -> None:
     chat.break_(chat.post(rid=101))
     chat.server(message("m1"))
@@ -146,6 +159,7 @@ def test_hc8_broken_held_connection_and_the_next_rid(chat: Chat) -> None:
     assert chat.post(rid=101).body == EMPTY
 
 
+@pytest.mark.rule("HC8")
 def test_hc8_broken_held_connection_and_nothing_more(chat: Chat) -> None:
     answer = chat.post(rid=101)
     chat.wait(10)
@@ -158,6 +172,7 @@ def test_hc8_broken_held_connection_and_nothing_more(chat: Chat) -> None:
     assert chat.ended.undelivered == 1
 
 
+@pytest.mark.rule("HC10")
 def test_hc10_pause(chat: Chat) -> None:
     first = chat.post(rid=101)
     chat.server(message("m1"))
@@ -173,12 +188,14 @@ def test_hc10_pause(chat: Chat) -> None:
     assert not chat.alive
 
 
+@pytest.mark.rule("HC10")
 def test_hc10_short_pause(chat: Chat) -> None:
     chat.post(pause=5)
     chat.wait(5)
     assert not chat.alive
 
 
+@pytest.mark.rule("HC10")
 def test_hc10_pause_that_was_not_offered() -> None:
     chat = Chat(replace(POLICY, max_pause=0))
     chat.open()
@@ -186,6 +203,7 @@ def test_hc10_pause_that_was_not_offered() -> None:
     assert chat.post(rid=102, pause=60).held
 
 
+@pytest.mark.rule("HC12")
 def test_hc12_terminate_with_a_held_request_and_a_last_stanza(chat: Chat) -> None:
     gone = "<presence type='unavailable' xmlns='jabber:client'/>"
     held = chat.post(rid=101)
@@ -202,6 +220,7 @@ def test_hc12_terminate_with_a_held_request_and_a_last_stanza(chat: Chat) -> Non
     assert chat.post(gone, rid=102, type="terminate").end == ("terminate", "item-not-found")
 
 
+@pytest.mark.rule("HC13")
 def test_hc13_stream_error_with_nobody_listening(chat: Chat) -> None:
     chat.server(message("last"), STREAM_ERROR)
     chat.server_closes()
@@ -216,6 +235,7 @@ def test_hc13_stream_error_with_nobody_listening(chat: Chat) -> None:
     assert chat.post(rid=102).end == ("terminate", "item-not-found")
 
 
+@pytest.mark.rule("HC14")
 def test_hc14_fatal_request_with_others_open(chat: Chat) -> None:
     held = chat.post(rid=101)
     fatal = chat.post(message("m1"), "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>", rid=102)
@@ -225,6 +245,7 @@ def test_hc14_fatal_request_with_others_open(chat: Chat) -> None:
     assert chat.stanzas == []
 
 
+@pytest.mark.rule("HC16")
 def test_hc16_namespaces_from_client_to_server(chat: Chat) -> None:
     stanza = "<message to='a@b'><body>hi</body><x:e a='1&#10;2'/></message>"
     wrapper = f"<body rid='101' sid='SID' xmlns='{HTTPBIND}' xmlns:x='urn:x'>{stanza}</body>"
@@ -240,6 +261,7 @@ def test_hc16_namespaces_from_client_to_server(chat: Chat) -> None:
     assert tree[1].get("a") == "1\n2"
 
 
+@pytest.mark.rule("HC16")
 def test_hc16_namespaces_from_server_to_client(chat: Chat) -> None:
     answer = chat.post()
     stanza = f"<message xmlns='{CLIENT}' xmlns:y='urn:y'><body>hi</body><y:e/></message>"
@@ -249,6 +271,7 @@ def test_hc16_namespaces_from_server_to_client(chat: Chat) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.rule("HC18")
 def test_hc18_no_usable_stream_is_remote_connection_failed() -> None:
     chat = Chat()
     chat.server_closes("remote-connection-failed")
@@ -256,6 +279,7 @@ def test_hc18_no_usable_stream_is_remote_connection_failed() -> None:
     assert chat.stanzas == []
 
 
+@pytest.mark.rule("HC19")
 def test_hc19_sasl1_restart(chat: Chat) -> None:
     answer = chat.post("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
     chat.server(SUCCESS)
@@ -267,17 +291,20 @@ def test_hc19_sasl1_restart(chat: Chat) -> None:
     assert answer.payloads == ["features"]
 
 
+@pytest.mark.rule("HC19")
 def test_hc19_sasl2_no_restart(chat: Chat) -> None:
     chat.server("<success xmlns='urn:xmpp:sasl:2'/>", FEATURES)
     assert [chat.post().payloads for _ in range(2)] == [["success"], ["features"]]
     assert chat.streams == []
 
 
+@pytest.mark.rule("HC19")
 def test_hc19_restart_without_success(chat: Chat) -> None:
     assert chat.post(restart="true").end == ("terminate", "bad-request")
     assert chat.streams == [CloseStream("STREAM", clean=False)]
 
 
+@pytest.mark.rule("HC22")
 def test_hc22_inactivity_keeps_the_stream_resumable_and_terminate_does_not() -> None:
     lost, gone = Chat(), Chat()
     for chat in (lost, gone):
@@ -290,6 +317,7 @@ def test_hc22_inactivity_keeps_the_stream_resumable_and_terminate_does_not() -> 
     assert gone.streams[-1] == CloseStream("STREAM", clean=True)
 
 
+@pytest.mark.rule("HC23")
 def test_hc23_shutdown() -> None:
     held, between, created = Chat(), Chat(), Chat()
     held.open()
@@ -301,6 +329,7 @@ def test_hc23_shutdown() -> None:
     assert (answer.end, between.post().end, created.creation.end) == (shutdown, shutdown, shutdown)
 
 
+@pytest.mark.rule("HC24")
 @pytest.mark.parametrize("rid", ["9007199254740992", "1e9", "١٢٣", "0", "-1", "+1", " 1", ""])
 def test_hc24_hostile_rids(rid: str) -> None:
     with pytest.raises(BindingError) as refused:
@@ -308,17 +337,20 @@ def test_hc24_hostile_rids(rid: str) -> None:
     assert refused.value.condition == "bad-request"
 
 
+@pytest.mark.rule("HC24")
 def test_hc24_content_cannot_split_the_response() -> None:
     with pytest.raises(BindingError) as refused:
         Chat(content="text/html&#13;&#10;X: y")
     assert refused.value.condition == "bad-request"
 
 
+@pytest.mark.rule("HC24")
 def test_hc24_route_is_never_followed() -> None:
     chat = Chat(route="xmpp:127.0.0.1:22")
     assert chat.streams == [OpenStream("STREAM", "example.com", None, None)]
 
 
+@pytest.mark.rule("HC24")
 @pytest.mark.parametrize(
     "xml",
     [
@@ -334,6 +366,7 @@ def test_hc24_restricted_xml(xml: str) -> None:
     assert refused.value.condition == "bad-request"
 
 
+@pytest.mark.rule("HC24")
 @pytest.mark.parametrize(
     "payload",
     [f"<starttls xmlns='{TLS}'/>", f"<compress xmlns='{COMPRESS}'/>", STREAM_ERROR],

@@ -56,13 +56,14 @@ def test_a_session_is_found_by_its_sid(world: World) -> None:
     assert len(world.sessions) == 1
 
 
+@pytest.mark.rule("E5")
 def test_an_unknown_sid_is_not_found(world: World) -> None:
     with pytest.raises(BindingError) as caught:
         world.sessions.find("unknown")
     assert caught.value.condition == "item-not-found"
 
 
-@pytest.mark.rule("S1")
+@pytest.mark.rule("S1", "X3")
 def test_a_sid_cannot_be_guessed(world: World) -> None:  # attack S9
     random.seed(1)
     first = world.create()
@@ -73,7 +74,7 @@ def test_a_sid_cannot_be_guessed(world: World) -> None:  # attack S9
         assert re.fullmatch(r"[A-Za-z0-9_-]{32}", sid)  # 192 bits, safe in XML and in URLs
 
 
-@pytest.mark.rule("C2")
+@pytest.mark.rule("C2", "E2", "E3")
 @pytest.mark.parametrize(
     ("to", "condition"),
     [
@@ -113,6 +114,7 @@ def test_there_is_room_for_so_many(clock: Clock, backends: FakeBackends) -> None
     world.create("192.0.2.3")
 
 
+@pytest.mark.rule("C16", "E11")
 def test_nobody_is_admitted_while_draining(world: World) -> None:
     world.admission.draining = True
     assert world.refusal() == "system-shutdown"

@@ -23,6 +23,7 @@ from tests.web.front import (
 # --- HTTP -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("H3", "H4", "H10", "H12", "H15")
 async def test_every_answer_is_ok_has_a_length_and_is_kept_by_nobody(front: Front) -> None:
     answer = await front.post(CREATE)
     assert answer.status_code == 200
@@ -35,6 +36,7 @@ async def test_every_answer_is_ok_has_a_length_and_is_kept_by_nobody(front: Fron
     assert headers["x-accel-buffering"] == "no"
 
 
+@pytest.mark.rule("H17")
 async def test_a_chosen_content_type_cannot_make_a_page_of_this_origin(chat: Chat) -> None:
     answer = await chat.create(content="text/html; charset=utf-8")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -42,7 +44,7 @@ async def test_a_chosen_content_type_cannot_make_a_page_of_this_origin(chat: Cha
     assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
 
-@pytest.mark.rule("HC25e")
+@pytest.mark.rule("HC25e", "H4")
 async def test_the_chosen_content_type_is_on_the_terminal_answer_too(chat: Chat) -> None:
     await chat.create(content="application/xml")
     answer = await chat.post(rid="5000")
@@ -50,7 +52,7 @@ async def test_the_chosen_content_type_is_on_the_terminal_answer_too(chat: Chat)
     assert answer.headers["content-type"] == "application/xml"
 
 
-@pytest.mark.rule("HC24a")
+@pytest.mark.rule("HC24a", "H16")
 async def test_a_content_type_that_splits_the_answer_is_refused(front: Front) -> None:
     answer = await front.post(CREATE.replace("hold=", "content='text/html&#13;&#10;X-Evil: 1' hold="))
     assert answer.text == terminal("bad-request")
@@ -74,6 +76,7 @@ async def test_preflight(front: Front) -> None:
     assert int(answer.headers["access-control-max-age"]) > 0
 
 
+@pytest.mark.rule("H12")
 async def test_listed_origins_are_reflected_on_answers_and_errors(make_front: MakeFront) -> None:
     front = await make_front(server={"allowed_origins": ("https://chat.example",)})
     for answer in (
@@ -176,6 +179,7 @@ async def test_an_offer_to_upgrade_is_no_hindrance(front: Front) -> None:
     assert "sid=" in (await raw.answer()).body
 
 
+@pytest.mark.rule("H2", "HC25c")
 async def test_each_request_on_a_connection_of_its_own(
     front: Front, chat: Chat, xmpp_server: XmppServer
 ) -> None:
@@ -193,6 +197,9 @@ async def test_each_request_on_a_connection_of_its_own(
 # --- What is refused ------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule(
+    "W1", "W2", "W3", "W5", "W13", "C1", "C2", "C4", "C5", "C6", "E1", "E2", "E3", "E5", "E7", "H10"
+)
 @pytest.mark.parametrize(
     ("body", "condition"),
     [
@@ -267,6 +274,7 @@ async def test_the_domain_is_folded(front: Front) -> None:
     assert "sid=" in (await front.post(CREATE.replace(DOMAIN, "Example.ORG"))).text
 
 
+@pytest.mark.rule("C8")
 async def test_a_route_is_ignored(front: Front, xmpp_server: XmppServer) -> None:  # C8, gloox
     assert "sid=" in (await front.post(CREATE.replace("hold=", "route='xmpp:127.0.0.1:22' hold="))).text
     await xmpp_server.accept()
@@ -283,14 +291,14 @@ async def test_a_malformed_request_leaves_sessions_alone(chat: Chat, xmpp_server
     assert "id='a1'" in (await held).text
 
 
-@pytest.mark.rule("C16")
+@pytest.mark.rule("C16", "E7")
 async def test_no_room_is_a_policy_violation(make_front: MakeFront) -> None:
     front = await make_front(limits={"max_sessions": 1})
     await Chat(front).create()
     assert (await front.post(CREATE)).text == terminal("policy-violation")
 
 
-@pytest.mark.rule("HC24h")
+@pytest.mark.rule("HC24h", "C16")
 async def test_one_address_can_be_given_less_room(make_front: MakeFront) -> None:
     front = await make_front(limits={"max_sessions_per_address": 1})
     await Chat(front).create()
@@ -301,6 +309,7 @@ async def test_one_address_can_be_given_less_room(make_front: MakeFront) -> None
 # --- Size and time of a request (H18) -------------------------------------------------------------------
 
 
+@pytest.mark.rule("H18")
 async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(
     make_front: MakeFront, log: pytest.LogCaptureFixture
 ) -> None:
@@ -317,6 +326,7 @@ async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(
     assert front.metric("refused_total", transport="bosh", condition="413") == 1
 
 
+@pytest.mark.rule("H18")
 async def test_a_large_content_length_is_refused_before_the_body(make_front: MakeFront) -> None:
     front = await make_front(limits={"max_body_bytes": 10_000})
     raw = await front.raw()
@@ -326,6 +336,7 @@ async def test_a_large_content_length_is_refused_before_the_body(make_front: Mak
     assert answer.headers["connection"] == "close"
 
 
+@pytest.mark.rule("H18")
 async def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(
     make_front: MakeFront,
 ) -> None:  # attack S23
@@ -360,6 +371,7 @@ async def test_nor_is_it_listened_to_for_ever(make_front: MakeFront, monkeypatch
     assert await raw.rest() == b""
 
 
+@pytest.mark.rule("H18")
 async def test_a_slow_body_is_given_up(make_front: MakeFront, log: pytest.LogCaptureFixture) -> None:
     front = await make_front(limits={"body_timeout": 0.1})
     raw = await front.raw()

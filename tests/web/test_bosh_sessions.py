@@ -104,7 +104,7 @@ async def test_a_repeat_takes_over_from_the_connection_before(
     assert "id='a1'" in (await second).text
 
 
-@pytest.mark.rule("I1")
+@pytest.mark.rule("I1", "C15")
 async def test_a_session_that_nobody_asks_for_ends(
     make_front: MakeFront, xmpp_server: XmppServer, log: pytest.LogCaptureFixture
 ) -> None:
@@ -168,7 +168,7 @@ async def test_a_stream_error_goes_to_the_client_whole(chat: Chat, xmpp_server: 
     assert await server.hears_rest() == "</stream:stream>"
 
 
-@pytest.mark.rule("S14")
+@pytest.mark.rule("S14", "E8")
 async def test_a_server_that_is_down_ends_the_creation(front: Front) -> None:
     answer = await front.post(CREATE.replace(DOMAIN, DOWN))
     assert answer.text == terminal("remote-connection-failed")
@@ -307,6 +307,7 @@ async def test_a_bug_in_the_core_ends_one_session_and_no_other(
     assert front.metric("sessions_closed_total", transport="bosh", reason="internal-server-error") == 1
 
 
+@pytest.mark.rule("E4")
 async def test_a_bug_in_the_parser_is_no_bad_request(
     front: Front, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:  # attack S26

@@ -22,6 +22,7 @@ def test_without_a_proxy_the_peer_is_the_client() -> None:
     assert client_of(scope("192.0.2.1"), TRUSTED) == Client("192.0.2.1", secure=False)
 
 
+@pytest.mark.rule("X1")
 def test_an_untrusted_peer_is_not_believed() -> None:
     headers = [("X-Forwarded-For", "198.51.100.1"), ("Forwarded", "for=198.51.100.2;proto=https")]
     assert client_of(scope("192.0.2.1", *headers), TRUSTED) == Client("192.0.2.1", secure=False)
@@ -47,6 +48,7 @@ def test_x_forwarded_for_is_read_from_right_to_left(value: str, address: str) ->
     assert client_of(scope("127.0.0.1", ("X-Forwarded-For", value)), TRUSTED).address == address
 
 
+@pytest.mark.rule("X1")
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -66,6 +68,7 @@ def test_forwarded_wins_over_x_forwarded_for() -> None:
     assert client_of(scope("127.0.0.1", *headers), TRUSTED).address == "198.51.100.2"
 
 
+@pytest.mark.rule("X1")
 @pytest.mark.parametrize(
     ("protocol", "chain", "secure"),
     [

@@ -186,6 +186,7 @@ def test_only_what_gains_is_compressed() -> None:
     assert compress(b"short", b"gzip, identity;q=0")[1] == "gzip"
 
 
+@pytest.mark.rule("H3", "H7", "R5", "HC25d")
 async def test_response_is_compressed_as_the_request_wants_it(  # H3, H7, HC25 d
     front: Front, chat: Chat, xmpp_server: XmppServer
 ) -> None:
@@ -245,7 +246,7 @@ async def test_refused_creation_of_an_old_client_has_its_code(front: Front) -> N
         assert (answer.status_code, answer.text) == (200, terminal(condition))
 
 
-@pytest.mark.rule("E13", "E14")
+@pytest.mark.rule("E13", "E14", "HC25")
 async def test_hc25_f_codes_are_for_sessions_without_ver(front: Front, chat: Chat) -> None:
     unknown = await front.post(f"{BODY} rid='1' sid='none'/>")
     assert (unknown.status_code, unknown.text) == (200, terminal("item-not-found"))

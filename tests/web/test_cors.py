@@ -49,6 +49,7 @@ def test_a_listed_origin_is_reflected_and_caches_are_told() -> None:
     assert headers == {b"access-control-allow-origin": b"https://good.example", b"vary": b"Origin"}
 
 
+@pytest.mark.rule("H12")
 def test_a_foreign_origin_gets_no_permission() -> None:
     assert GOOD.headers([(b"origin", b"https://evil.example")]) == [(b"vary", b"Origin")]
     assert GOOD.headers([]) == [(b"vary", b"Origin")]

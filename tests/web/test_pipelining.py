@@ -37,6 +37,7 @@ async def hold(front: Front, chat: Chat, raw: RawConnection, payload: str = "") 
     await eventually(lambda: front.gateway.metrics.bosh.requests > before)
 
 
+@pytest.mark.rule("H11")
 async def test_a_request_behind_a_held_one_frees_it(
     front: Front, chat: Chat, xmpp_server: XmppServer
 ) -> None:
@@ -56,6 +57,7 @@ async def test_a_request_behind_a_held_one_frees_it(
     assert "id='a2'" in (await raw.answer()).body
 
 
+@pytest.mark.rule("H11")
 async def test_two_requests_in_one_segment(front: Front, chat: Chat, xmpp_server: XmppServer) -> None:
     await chat.create()
     server = await xmpp_server.accept()
@@ -67,6 +69,7 @@ async def test_two_requests_in_one_segment(front: Front, chat: Chat, xmpp_server
     assert "id='a1'" in (await raw.answer()).body
 
 
+@pytest.mark.rule("H11")
 async def test_answers_come_in_the_order_of_the_requests(
     front: Front, chat: Chat, xmpp_server: XmppServer
 ) -> None:
