@@ -36,6 +36,8 @@ class Pki:
     """For example.org, signed by the authority, of 2001."""
     unknown: ssl.SSLContext
     """For example.org, signed by nobody we know."""
+    asking: ssl.SSLContext
+    """For example.org, signed by the authority; it asks the client for a certificate."""
 
 
 def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
@@ -49,7 +51,11 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     ca = trustme.CA()
     ca_file = tmp_path_factory.mktemp("pki") / "ca.pem"
     ca.cert_pem.write_to_path(ca_file)
+    asking = server_context(ca.issue_cert("example.org"))
+    asking.verify_mode = ssl.CERT_OPTIONAL
+    asking.load_verify_locations(ca_file)
     return Pki(
+        asking=asking,
         ca_file=ca_file,
         good=server_context(ca.issue_cert("example.org")),
         wrong_name=server_context(ca.issue_cert("example.net", "127.0.0.1", "localhost")),

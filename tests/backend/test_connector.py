@@ -244,6 +244,26 @@ async def test_data_injected_behind_proceed_is_read_by_tls(open_stream: OpenStre
 # xmpps://
 
 
+@pytest.mark.rule("B9")
+async def test_the_gateway_has_no_certificate_of_its_own_to_log_in_with(
+    open_stream: OpenStream, pki: Pki
+) -> None:
+    presented: list[object] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.starts_tls(pki.asking)
+        presented.append(peer.tls.getpeercert(binary_form=True))
+        await good(peer)
+
+    client = Client()
+    async with ScriptedServer(script) as server:
+        stream = open_stream(client, f"xmpps://127.0.0.1:{server.port}")
+        await client.opened()
+        stream.abort()
+        await client.closed()
+    assert presented == [None]
+
+
 @pytest.mark.rule("N6", "N7", "X2")
 async def test_direct_tls_from_the_first_byte(open_stream: OpenStream, pki: Pki) -> None:
     names: list[str | None] = []

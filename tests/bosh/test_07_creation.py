@@ -32,7 +32,7 @@ def granted(policy: SessionPolicy = POLICY, **attributes: str | int) -> dict[str
     return dict(chat.creation.attributes)
 
 
-@pytest.mark.rule("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12")
+@pytest.mark.rule("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12", "W7", "B12")
 def test_creation_response_waits_for_the_features_and_has_every_attribute() -> None:
     chat = Chat(lang="en")
     assert chat.streams == [OpenStream("STREAM", "example.com", None, "en")]
@@ -290,7 +290,7 @@ def test_lang_is_forwarded_if_it_is_one(lang: str, forwarded: str | None) -> Non
     assert chat.streams == [OpenStream("STREAM", "example.com", None, forwarded)]
 
 
-@pytest.mark.rule("C8", "C10", "C13", "C14")
+@pytest.mark.rule("C8", "C13", "C14")
 def test_attributes_of_no_meaning_here_are_ignored() -> None:  # quirks 3 to 6
     chat = Chat(route="xmpp:169.254.169.254:80", secure="true", ack="0", version="9.9", newkey="x", foo="bar")
     chat.open()

@@ -42,7 +42,7 @@ def test_payloads_wait_for_a_request_and_go_with_the_next_one(chat: Chat) -> Non
     assert chat.post().held
 
 
-@pytest.mark.rule("P6", "P10")
+@pytest.mark.rule("P6", "P10", "P8")
 def test_nothing_within_wait_is_an_empty_response(chat: Chat) -> None:
     answer = chat.post()
     chat.wait(59.999)
@@ -230,6 +230,7 @@ def test_stream_error_of_the_client_terminates(chat: Chat) -> None:
     assert chat.session.discarded == 1
 
 
+@pytest.mark.rule("B14")
 @pytest.mark.parametrize(
     "forbidden",
     [f"<stream:features xmlns:stream='{STREAMS}'/>", f"<stream xmlns='{STREAMS}'/>",
@@ -238,7 +239,7 @@ def test_stream_error_of_the_client_terminates(chat: Chat) -> None:
 def test_what_no_client_sends_is_bad_request_and_nothing_of_it_is_forwarded(
     chat: Chat, forbidden: str
 ) -> None:
-    answer = chat.post(message("m1"), forbidden)  # B14
+    answer = chat.post(message("m1"), forbidden)
     assert answer.end == ("terminate", "bad-request")
     assert chat.stanzas == []
     assert chat.ended is not None

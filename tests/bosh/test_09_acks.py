@@ -31,8 +31,9 @@ def test_creation_response_announces_it(acking: Chat) -> None:
     assert acking.creation.attributes["ack"] == "100"
 
 
+@pytest.mark.rule("A2", "C10")
 @pytest.mark.parametrize("attributes", [{}, {"ack": 0}, {"ack": ""}, {"ack": "true"}])
-def test_who_does_not_ask_for_it_gets_none(attributes: dict[str, Any]) -> None:  # A2, gloox
+def test_who_does_not_ask_for_it_gets_none(attributes: dict[str, Any]) -> None:  # gloox
     chat = Chat(**attributes)
     chat.open()
     assert "ack" not in chat.creation.attributes

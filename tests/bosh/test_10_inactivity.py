@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from boshgate.bosh.events import CloseStream
+from boshgate.bosh.policy import SessionPolicy
 from tests.bosh.chat import EMPTY, POLICY, Chat, message
 
 
@@ -202,6 +203,13 @@ def test_pause_whose_connection_broke_counts_all_the_same(chat: Chat) -> None:
     chat.wait(119)
     assert chat.alive
     assert chat.post(rid=102, pause=120).body == EMPTY
+
+
+@pytest.mark.rule("I3")
+def test_who_polls_may_be_silent_for_longer_than_others_and_nobody_for_long() -> None:
+    policy = SessionPolicy()
+    assert policy.inactivity <= 60
+    assert policy.polling_inactivity > policy.inactivity + policy.polling
 
 
 @pytest.mark.rule("S6")

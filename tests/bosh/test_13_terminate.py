@@ -49,6 +49,7 @@ def test_what_waited_before_goes_with_the_answer(chat: Chat) -> None:
     assert answer.payloads == ["m1"]
 
 
+@pytest.mark.rule("T1")
 def test_server_that_does_not_answer_is_not_waited_for_long(chat: Chat) -> None:
     answer = chat.post(type="terminate")
     chat.wait(0.999)
@@ -117,6 +118,16 @@ def test_terminate_waits_for_lower_rids(chat: Chat) -> None:
     chat.server_closes()
     assert first.type == "terminate"
     assert terminate.body == EMPTY
+
+
+@pytest.mark.rule("T4")
+def test_terminate_does_not_wait_for_ever_for_lower_rids(chat: Chat) -> None:
+    terminate = chat.post(GONE, rid=102, type="terminate")
+    chat.wait(60)
+    assert (terminate.type, terminate.condition) == ("error", None)
+    assert chat.stanzas == []
+    chat.wait(30)
+    assert chat.ended is not None
 
 
 def test_early_requests_above_a_terminate_are_empty_and_not_forwarded(wide: Chat) -> None:

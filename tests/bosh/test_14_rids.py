@@ -3,6 +3,7 @@
 import pytest
 
 from boshgate.bosh.events import CloseStream
+from boshgate.errors import BindingError
 from tests.bosh.chat import EMPTY, Chat, message
 
 GONE = ("terminate", "item-not-found")
@@ -41,7 +42,7 @@ def test_one_above_the_window_may_only_terminate_or_pause(chat: Chat) -> None:
     assert chat.post(rid=104, type="terminate").end == GONE
 
 
-@pytest.mark.rule("T4")
+@pytest.mark.rule("R10")
 def test_hole_in_a_polling_session_is_waited_for_a_little() -> None:
     chat = Chat(wait=0)
     early = chat.post(rid=102)
@@ -303,7 +304,6 @@ def test_repeat_that_breaks_does_not_break_the_request_it_replaced(chat: Chat) -
     assert third.payloads == ["m1"]
 
 
-@pytest.mark.rule("R11")
 @pytest.mark.parametrize("rid", [1, 2**53 - 3])
 def test_rids_may_be_small_and_large(rid: int) -> None:
     chat = Chat(rid=rid)
@@ -311,3 +311,17 @@ def test_rids_may_be_small_and_large(rid: int) -> None:
     chat.post(message("m1"))
     assert chat.post(message("m2")).held
     assert chat.stanzas == [message("m1"), message("m2")]
+
+
+@pytest.mark.rule("R11")
+def test_no_rid_follows_the_highest() -> None:
+    chat = Chat(rid=2**53 - 2)
+    chat.open()
+    last = chat.post(rid=2**53 - 1)
+    with pytest.raises(BindingError) as refused:
+        chat.post(rid=2**53)
+    assert refused.value.condition == "bad-request"
+    chat.server(message("m1"))
+    assert last.payloads == ["m1"]
+    chat.wait(30)
+    assert not chat.alive, "nobody can ask any more"

@@ -26,7 +26,7 @@ def test_conditions_are_those_of_section_17_2() -> None:
     assert terminal_body(None) == f"<body xmlns='{HTTPBIND}' type='terminate'/>".encode()
 
 
-@pytest.mark.rule("E9")
+@pytest.mark.rule("E9", "W7", "T23")
 def test_stream_error_is_copied_after_the_stanzas_before_it(chat: Chat) -> None:
     answer = chat.post()
     chat.server(message("m1"), STREAM_ERROR)

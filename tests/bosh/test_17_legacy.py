@@ -23,6 +23,7 @@ def test_three_conditions_have_a_code() -> None:
     }
 
 
+@pytest.mark.rule("E13", "HC14", "HC25f")
 @pytest.mark.parametrize(
     ("attributes", "condition", "status"),
     [
@@ -32,7 +33,7 @@ def test_three_conditions_have_a_code() -> None:
         ({"restart": "true"}, "bad-request", 400),
     ],
 )
-def test_culprit_gets_the_code_and_others_do_not(  # E13, HC14, HC25 f
+def test_culprit_gets_the_code_and_others_do_not(
     attributes: dict[str, str | int], condition: str, status: int
 ) -> None:
     for ver, code in (("", status), ("1.6", 200)):

@@ -112,7 +112,7 @@ def test_rid_is_a_positive_integer(rid: str) -> None:
     assert parse(f"<body rid='{rid}' {HB}/>").rid == int(rid)
 
 
-@pytest.mark.rule("W5", "HC24e")
+@pytest.mark.rule("W5", "HC24e", "R11")
 @pytest.mark.parametrize(
     "rid",
     ["", "0", "-1", "+1", " 1", "1 ", "1.0", "1e9", "0x1", "1_000", "١٢٣", "²", str(RID_MAX + 1), "9" * 17,
@@ -262,6 +262,7 @@ def test_other_elements_of_the_wrapper_namespace_are_mapped_by_inheritance_only(
     assert condition(f"<body rid='1' {HB}><foo {HB}/></body>") == "bad-request"
 
 
+@pytest.mark.rule("W12")
 def test_payloads_are_cut_out_behind_an_xml_declaration() -> None:
     body = parse(f"<?xml version='1.0'?><body rid='1' {HB}><iq/><iq/></body>")
     assert [payload.name for payload in body.payloads] == [f"{{{CLIENT}}}iq"] * 2

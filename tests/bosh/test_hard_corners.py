@@ -109,7 +109,7 @@ def test_hc5_too_old() -> None:
     assert len(bodies) == 1
 
 
-@pytest.mark.rule("HC6")
+@pytest.mark.rule("HC6", "P4", "P5", "P7")
 def test_hc6_answer_order_under_load(wide: Chat) -> None:
     first, second = wide.post(rid=101), wide.post(rid=102)
     wide.server(message("m1"))
@@ -123,7 +123,7 @@ def test_hc6_answer_order_under_load(wide: Chat) -> None:
     assert fourth.held
 
 
-@pytest.mark.rule("HC7")
+@pytest.mark.rule("HC7", "P11")
 @pytest.mark.parametrize("timer_first", [False, True])
 def test_hc7_data_races_the_timer(chat: Chat, timer_first: bool) -> None:
     answer = chat.post()

@@ -183,7 +183,7 @@ async def test_an_offer_to_upgrade_is_no_hindrance(front: Front) -> None:
 async def test_each_request_on_a_connection_of_its_own(
     front: Front, chat: Chat, xmpp_server: XmppServer
 ) -> None:
-    await chat.create()  # H2, HC25 c: a session is not tied to a connection
+    await chat.create()  # a session is not tied to a connection
     server = await xmpp_server.accept()
     for number in range(3):
         raw = await front.raw()
@@ -275,7 +275,7 @@ async def test_the_domain_is_folded(front: Front) -> None:
 
 
 @pytest.mark.rule("C8")
-async def test_a_route_is_ignored(front: Front, xmpp_server: XmppServer) -> None:  # C8, gloox
+async def test_a_route_is_ignored(front: Front, xmpp_server: XmppServer) -> None:  # gloox
     assert "sid=" in (await front.post(CREATE.replace("hold=", "route='xmpp:127.0.0.1:22' hold="))).text
     await xmpp_server.accept()
 

@@ -39,6 +39,7 @@ async def test_a_creation_is_answered_with_the_features(chat: Chat) -> None:
     assert "from='example.org'" in answer.text
 
 
+@pytest.mark.rule("P1", "P5", "P11")
 async def test_a_held_request_is_answered_by_a_stanza(chat: Chat, xmpp_server: XmppServer) -> None:
     await chat.create()
     held = await chat.hold(message(1))
@@ -116,7 +117,7 @@ async def test_a_session_that_nobody_asks_for_ends(
     assert re.search(r"\[.{8}\] closed after 0\.\d s: inactivity \(undelivered 0, discarded 0\)", log.text)
 
 
-@pytest.mark.rule("T5")
+@pytest.mark.rule("T5", "T1", "T2")
 async def test_a_terminated_session_is_remembered_for_a_while(chat: Chat, xmpp_server: XmppServer) -> None:
     await chat.create()
     server = await xmpp_server.accept()

@@ -187,7 +187,7 @@ def test_only_what_gains_is_compressed() -> None:
 
 
 @pytest.mark.rule("H3", "H7", "R5", "HC25d")
-async def test_response_is_compressed_as_the_request_wants_it(  # H3, H7, HC25 d
+async def test_response_is_compressed_as_the_request_wants_it(
     front: Front, chat: Chat, xmpp_server: XmppServer
 ) -> None:
     await chat.create()
@@ -208,6 +208,18 @@ async def test_response_is_compressed_as_the_request_wants_it(  # H3, H7, HC25 d
         assert again.headers["vary"] == "Accept-Encoding"
         assert httpx.Response(200, headers=again.headers, content=wire).text == plain.text
         assert coding is None or len(wire) < len(plain.content) / 5
+
+
+@pytest.mark.rule("H7")
+async def test_compression_can_be_switched_off(make_front: MakeFront, xmpp_server: XmppServer) -> None:
+    chat = Chat(await make_front(bosh={"compression": False}))
+    assert "accept='gzip,deflate'" in (await chat.create()).text  # requests are another matter
+    await (await xmpp_server.accept()).says(LONG)
+    await chat.post()
+    for accepted in ("gzip", "gzip;q=1, identity;q=0"):
+        again = await chat.front.post(chat.sent[-1], Accept_Encoding=accepted)
+        assert "hello hello" in again.text
+        assert "content-encoding" not in again.headers
 
 
 @pytest.mark.rule("H7")

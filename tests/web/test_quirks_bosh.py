@@ -130,7 +130,7 @@ async def test_quirk_07_wait_and_hold_are_lowered_and_that_is_said(client: MakeS
     assert (granted["wait"], granted["hold"], granted["requests"]) == ("30", "1", "2")
 
 
-@pytest.mark.rule("P2", "P4", "R5", "R11")
+@pytest.mark.rule("P2", "P4", "R5")
 @pytest.mark.parametrize("name", ["jbosh", "Swiften"])
 async def test_quirk_08_large_rids_out_of_order_and_again(
     client: MakeScript, xmpp_server: XmppServer, name: str
