@@ -136,10 +136,7 @@ class HttpProtocol(HttpToolsProtocol):
         logger.info("refused a request from %s: HTTP %d, %s", self.client, status, text)
         self._farewell = self._response(status, text)
         broken = self.cycle
-        if self._reads_body and not broken.response_complete:
-            if broken.response_started:
-                broken.keep_alive = False
-                return
+        if self._reads_body and not broken.response_started:
             broken.disconnected = True  # what its body was to be nobody knows
             broken.message_event.set()
             if self.pipeline:

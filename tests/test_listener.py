@@ -186,12 +186,15 @@ async def test_a_body_that_breaks_is_answered_in_its_place(front: Front, before:
 
 
 async def test_a_body_that_breaks_after_its_answer_has_no_second_one(
-    front: Front, monkeypatch: pytest.MonkeyPatch
+    front: Front, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", logger="boshgate.server")
     monkeypatch.setattr("boshgate.web.bosh.LINGER_SECONDS", 0.1)
-    raw = await connect(front, CHUNKED, f"100000\r\n{' ' * 0x100000}\r\n", "no length\r\n")
+    broken = ["no length\r\n"] * 3
+    raw = await connect(front, CHUNKED, f"100000\r\n{' ' * 0x100000}\r\n", *broken)
     assert (await raw.answer()).status == 413
     assert await raw.rest() == b""
+    assert caplog.text.count("HTTP 400") == 1
 
 
 def test_a_bound_listener_listens() -> None:
