@@ -190,6 +190,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head of a request is complete."""
+        if self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False  # RFC 9110 section 10.1.1: such a client knows no 100
         before = self.cycle
         super().on_headers_complete()
         self._head_since = None

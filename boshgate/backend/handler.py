@@ -32,5 +32,8 @@ class StreamHandler(Protocol):
 class StreamOwner(Protocol):
     """Whoever counts the streams."""
 
+    def authenticated(self, stream: "BackendStream") -> None:
+        """The client of *stream* has authenticated, or need not."""
+
     def forget(self, stream: "BackendStream") -> None:
         """The TCP connection of *stream* is gone."""

@@ -29,6 +29,7 @@ class Backends:
         self._limits = config.limits
         self._connectors = {domain.name: Connector(domain, config.limits) for domain in config.domains}
         self._streams: set[BackendStream] = set()
+        self._unauthenticated: set[BackendStream] = set()
         self._empty: asyncio.Future[None] | None = None
         self._clock = clock
         self._probing = asyncio.Lock()
@@ -65,6 +66,7 @@ class Backends:
             raise ConnectFailed(f"{to!r} is not served here")
         stream = BackendStream(connector, handler, self)
         self._streams.add(stream)
+        self._unauthenticated.add(stream)
         stream.connect(from_=from_, lang=lang, inherit_lang=inherit_lang)
         logger.debug("stream to %s for %s", connector.domain, client_address)
         return stream
@@ -74,9 +76,19 @@ class Backends:
         """How many streams have a TCP connection, or are about to."""
         return len(self._streams)
 
+    @property
+    def unauthenticated(self) -> int:
+        """How many of them have a client that has not authenticated yet."""
+        return len(self._unauthenticated)
+
+    def authenticated(self, stream: BackendStream) -> None:
+        """The client of *stream* has authenticated, or need not (RFC 6120 section 4.7.5)."""
+        self._unauthenticated.discard(stream)
+
     def forget(self, stream: BackendStream) -> None:
         """The TCP connection of *stream* is gone."""
         self._streams.discard(stream)
+        self._unauthenticated.discard(stream)
         if not self._streams and self._empty is not None:
             self._empty.set_result(None)
             self._empty = None

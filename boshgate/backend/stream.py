@@ -370,6 +370,7 @@ class BackendStream(asyncio.Protocol):
 
     def _stop_waiting(self) -> None:
         """The client has authenticated, or need not; any other timer runs on."""
+        self._owner.authenticated(self)
         if self._state is State.OPEN:
             self._stop_timer()
 

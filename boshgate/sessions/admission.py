@@ -4,14 +4,20 @@ One object for the process, asked by both transports.
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from boshgate.config import LimitsTable
 
 
 class Admission:
-    """Counts open sessions; a refused one is told the condition that fits (XEP-0124 section 17.2)."""
+    """Counts open sessions; a refused one is told the condition that fits (XEP-0124 section 17.2).
 
-    def __init__(self, limits: LimitsTable) -> None:
+    *unauthenticated* counts the streams whose client has not authenticated yet.
+    """
+
+    def __init__(self, limits: LimitsTable, unauthenticated: Callable[[], int] = lambda: 0) -> None:
+        self._unauthenticated = unauthenticated
+        self._max_unauthenticated = limits.max_unauthenticated
         self._max_sessions = limits.max_sessions
         self._max_per_address = limits.max_sessions_per_address
         self._by_address: Counter[str] = Counter()
@@ -28,6 +34,8 @@ class Admission:
             return "policy-violation", f"limits.max_sessions ({self._max_sessions}) reached"
         if self._max_per_address and self._by_address[address] >= self._max_per_address:
             return "policy-violation", f"limits.max_sessions_per_address ({self._max_per_address}) reached"
+        if self._unauthenticated() >= self._max_unauthenticated:
+            return "policy-violation", f"limits.max_unauthenticated ({self._max_unauthenticated}) reached"
         return None
 
     def admit(self, address: str) -> None:

@@ -33,7 +33,7 @@ class Gateway:
         self.config = config
         self.metrics = Metrics()
         self.backends = Backends(config)
-        self.admission = Admission(config.limits)
+        self.admission = Admission(config.limits, lambda: self.backends.unauthenticated)
         origins = Origins(config.server.allowed_origins)
         self.sessions = Sessions(config, self.backends, self.admission, self.metrics)
         self.bosh = BoshEndpoint(config, self.sessions, origins, self.metrics)

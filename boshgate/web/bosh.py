@@ -257,7 +257,7 @@ class BoshEndpoint:
             if name == b"content-length":
                 length = value
             elif name == b"content-encoding":
-                coding = value
+                coding = value if coding is None else coding + b"," + value
             elif name == b"accept-encoding" and self._compression:
                 exchange.accepted = value if exchange.accepted is None else exchange.accepted + b"," + value
         if length is not None and length.isdigit() and int(length) > self._max_body_bytes:

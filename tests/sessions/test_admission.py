@@ -1,9 +1,12 @@
 """The limits on open sessions, and shutdown."""
 
+import pytest
+
 from boshgate.config import LimitsTable
 from boshgate.sessions.admission import Admission
 
 
+@pytest.mark.rule("C16")
 def test_the_total_is_limited() -> None:
     admission = Admission(LimitsTable(max_sessions=1))
     assert admission.refusal("192.0.2.1") is None
@@ -13,6 +16,7 @@ def test_the_total_is_limited() -> None:
     assert admission.refusal("192.0.2.2") is None
 
 
+@pytest.mark.rule("C16")
 def test_one_address_is_limited_and_others_notice_nothing() -> None:
     admission = Admission(LimitsTable(max_sessions_per_address=2))
     for _ in range(2):
@@ -28,6 +32,7 @@ def test_one_address_is_limited_and_others_notice_nothing() -> None:
     assert admission.open == 0
 
 
+@pytest.mark.rule("C16")
 def test_nobody_is_admitted_while_shutting_down() -> None:
     admission = Admission(LimitsTable())
     admission.draining = True

@@ -9,8 +9,10 @@ from tests.web.front import (
     BODY,
     CREATE,
     DOMAIN,
+    END,
     HB,
     ITEM_NOT_FOUND,
+    SUCCESS,
     Chat,
     Front,
     XmppServer,
@@ -304,6 +306,28 @@ async def test_one_address_can_be_given_less_room(make_front: MakeFront) -> None
     await Chat(front).create()
     assert (await front.post(CREATE)).text == terminal("policy-violation")
     assert "sid=" in (await front.post(CREATE, X_Forwarded_For="192.0.2.1")).text
+
+
+@pytest.mark.rule("C16", "E7")
+async def test_there_is_room_for_so_many_who_have_not_authenticated(
+    make_front: MakeFront, xmpp_server: XmppServer
+) -> None:
+    front = await make_front(limits={"max_unauthenticated": 2})
+    first, second = Chat(front), Chat(front)
+    for chat in (first, second):
+        await chat.create()
+    servers = [await xmpp_server.accept() for _ in range(2)]
+    assert (await front.post(CREATE)).text == terminal("policy-violation")
+    await servers[0].says(SUCCESS)
+    assert "<success" in (await first.post()).text
+    third = Chat(front)
+    await third.create()
+    assert (await front.post(CREATE)).text == terminal("policy-violation")
+    await second.hold(type="terminate")
+    await servers[1].hears(END)
+    servers[1].ends()
+    await eventually(lambda: front.gateway.backends.unauthenticated == 1)
+    await Chat(front).create()
 
 
 # --- Size and time of a request (H18) -------------------------------------------------------------------

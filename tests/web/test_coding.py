@@ -125,6 +125,18 @@ async def test_unknown_coding_leaves_the_session_alone(front: Front, chat: Chat,
     assert (await front.post(body)).status_code == 200
 
 
+@pytest.mark.rule("H9")
+@pytest.mark.parametrize(("second", "status"), [("identity", 200), ("br", 415), ("gzip", 415)])
+async def test_codings_in_several_lines_are_one_list(front: Front, second: str, status: int) -> None:
+    raw = await front.raw()
+    packed = gzip.compress(CREATE.encode())
+    lines = ["Content-Encoding: gzip", f"Content-Encoding: {second}", f"Content-Length: {len(packed)}"]
+    await raw.send(("\r\n".join(["POST /http-bind HTTP/1.1", *lines]) + "\r\n\r\n").encode() + packed)
+    answer = await raw.answer()
+    assert answer.status == status
+    assert ("sid=" in answer.body) == (status == 200)
+
+
 @pytest.mark.rule("H8", "HC24")
 async def test_bomb_is_not_inflated(make_front: MakeFront) -> None:
     front = await make_front(limits={"max_body_bytes": 20_000, "max_stanza_bytes": 10_000})

@@ -46,6 +46,24 @@ async def test_an_answer_to_head_has_no_body(front: Front) -> None:
     assert "sid=" in (await raw.answer()).body  # nothing stood between
 
 
+@pytest.mark.rule("H2")
+async def test_a_client_of_http_1_0_is_not_told_to_continue(front: Front) -> None:
+    raw = await front.raw()
+    head, body = post(CREATE, "Expect: 100-continue", version="1.0").split("\r\n\r\n")
+    await raw.send(head + "\r\n\r\n")
+    await raw.send(body)
+    assert (await raw.answer()).status == 200
+
+
+@pytest.mark.rule("H18")
+async def test_who_asks_whether_to_send_too_much_is_told_at_once(make_front: MakeFront) -> None:
+    front = await make_front(limits={"max_body_bytes": 10_000})
+    raw = await front.raw()
+    await raw.send("POST /http-bind HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 10001\r\n\r\n")
+    answer = await raw.answer()
+    assert (answer.status, answer.body) == (413, terminal("policy-violation"))
+
+
 @pytest.mark.rule("H4", "C11", "H17")
 async def test_the_chosen_content_type_is_on_every_response(chat: Chat, xmpp_server: XmppServer) -> None:
     chosen = "text/html; charset=utf-8"
