@@ -222,7 +222,7 @@ class LimitsTable(Table):
     max_sessions_per_address: Annotated[int, Field(ge=0)] = 0
     """Most BOSH sessions and WebSockets at once for one client address; 0 sets no limit."""
     max_unauthenticated: Annotated[int, Field(ge=1)] = 5_000
-    """Most streams at once whose client has not authenticated yet: with so many, nobody else is admitted. Each
+    """Most streams at once whose client has not authenticated yet: with so many nobody else is admitted. Each
     of them ends after ``auth_timeout``."""
     body_timeout: Seconds = 20
     """A request whose body has not arrived after so long is answered with 408, seconds."""
