@@ -189,12 +189,14 @@ async def test_the_header_of_the_stream_has_what_the_creation_says(
     await chat.create(**attributes)
     await xmpp_server.accept()
     (header,) = xmpp_server.headers
-    fixed = "<?xml version='1.0'?><stream:stream xmlns='jabber:client'"
-    assert header.startswith(f"{fixed} xmlns:stream='http://etherx.jabber.org/streams' to='{DOMAIN}'")
-    assert " version='1.0'" in header
-    assert re.sub(f"^{re.escape(fixed)} xmlns:stream='[^']*' to='[^']*'", "", header).replace(
-        " version='1.0'", ""
-    ) == (f"{written}>")
+    start = (
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:client'"
+        f" xmlns:stream='http://etherx.jabber.org/streams' to='{DOMAIN}'"
+    )
+    assert header.startswith(start)
+    rest = header.removeprefix(start)
+    assert " version='1.0'" in rest
+    assert rest.replace(" version='1.0'", "") == f"{written}>"
 
 
 @pytest.mark.rule("C15")
