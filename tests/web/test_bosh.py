@@ -151,6 +151,7 @@ async def test_header_lines_are_written_as_name_colon_space_value(front: Front) 
     assert all(re.fullmatch(r"[a-z-]+: \S.*", line) for line in answer.lines)
 
 
+@pytest.mark.rule("H2")
 async def test_head_and_body_in_separate_writes(front: Front) -> None:  # xmpp4r, tclxmpp
     raw = await front.raw()
     head, body = post(CREATE).split("\r\n\r\n")
@@ -158,6 +159,7 @@ async def test_head_and_body_in_separate_writes(front: Front) -> None:  # xmpp4r
     assert "sid=" in (await raw.answer()).body
 
 
+@pytest.mark.rule("H2")
 async def test_a_chunked_request_without_length(front: Front) -> None:
     raw = await front.raw()
     head = "POST /http-bind HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -166,6 +168,7 @@ async def test_a_chunked_request_without_length(front: Front) -> None:
     assert "sid=" in (await raw.answer()).body
 
 
+@pytest.mark.rule("H2")
 async def test_a_client_that_wants_to_be_told_to_continue_is_told(front: Front) -> None:
     raw = await front.raw()
     head, body = post(CREATE, "Expect: 100-continue").split("\r\n\r\n")
@@ -175,6 +178,7 @@ async def test_a_client_that_wants_to_be_told_to_continue_is_told(front: Front) 
     assert "sid=" in (await raw.answer()).body
 
 
+@pytest.mark.rule("H2", "H6")
 async def test_an_offer_to_upgrade_is_no_hindrance(front: Front) -> None:
     raw = await front.raw()
     await raw.send(post(CREATE, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AA"))

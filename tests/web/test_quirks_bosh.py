@@ -202,6 +202,19 @@ async def test_quirk_10_terminate_comes_after_its_payload(
     assert (await last.answer()).body == EMPTY
 
 
+@pytest.mark.rule("T1")
+async def test_quirk_10_who_does_not_wait_for_the_answer(front: Front, xmpp_server: XmppServer) -> None:
+    script = Script(front, NAMED["gloox"], DOMAIN)
+    server = await script.create_before(xmpp_server)
+    held = await script.hold()
+    last = await script.send(script.body(more="type='terminal'"))
+    for raw in (held, last):
+        raw.writer.transport.abort()
+    assert await server.hears(END) == END
+    await server.says(END)
+    await eventually(lambda: front.gateway.backends.live == 0)
+
+
 @pytest.mark.rule("H11")
 async def test_quirk_11_a_held_request_is_no_plug(front: Front, xmpp_server: XmppServer) -> None:
     script = Script(front, replace(NAMED["gloox"], connections=1), DOMAIN)  # more in test_pipelining.py
