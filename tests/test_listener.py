@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 import pytest
 
@@ -45,8 +44,20 @@ async def test_a_head_without_an_end_is_refused(front: Front, head: str) -> None
     raw = await connect(front, post("<"))
     await raw.answer()
     raw.writer.write(head.encode())
-    with suppress(ConnectionResetError):  # it is still sending
-        assert (await raw.rest()).startswith(b"HTTP/1.1 431 ")
+    assert (await raw.answer()).status == 431
+    assert await raw.rest() == b""
+    await raw.close()
+    await eventually(lambda: not front.server.server_state.connections)
+
+
+async def test_who_goes_on_sending_is_not_listened_to_for_ever(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boshgate.web.bosh.LINGER_SECONDS", 0.1)
+    raw = await connect(front, NO_HTTP)
+    assert (await raw.answer()).status == 400
+    await raw.send(*[NO_HTTP] * 10)
+    assert await raw.rest() == b""  # the answer is complete, but the connection is not closed yet
     await eventually(lambda: not front.server.server_state.connections)
 
 
