@@ -50,7 +50,7 @@ def shown(*children: str) -> Element:
     return show_features(features(*children), MAX_BYTES)
 
 
-@pytest.mark.rule("F1", "F2", "WS22")
+@pytest.mark.rule("B7", "B8", "F1", "F2", "WS22")
 @pytest.mark.parametrize(
     ("children", "left"),
     [
