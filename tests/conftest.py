@@ -19,6 +19,7 @@ from tests.support.nginx import Nginx
 from tests.support.ports import free_port
 from tests.support.requirements import MissingProgramError, skip_or_fail
 from tests.support.servers import (
+    CHAT_DOMAIN,
     DIRECT_DOMAIN,
     DOMAIN,
     TLS_DOMAIN,
@@ -85,6 +86,7 @@ def served_domains(server: XmppServer) -> list[ServedDomain]:
     ca_file = server.authority.ca_file
     return [
         ServedDomain(DOMAIN, f"tcp://127.0.0.1:{server.plain_port}"),
+        ServedDomain(CHAT_DOMAIN, f"tcp://127.0.0.1:{server.plain_port}"),
         ServedDomain(TLS_DOMAIN, f"xmpp://127.0.0.1:{server.starttls_port}", ca_file),
         ServedDomain(WRONG_DOMAIN, f"xmpp://127.0.0.1:{server.starttls_port}", ca_file),
         ServedDomain(DIRECT_DOMAIN, f"xmpps://127.0.0.1:{server.direct_tls_port}", ca_file),

@@ -20,8 +20,28 @@ DIRECT_DOMAIN = "direct.example"
 WRONG_DOMAIN = "wrong.example"
 """TLS is required here, and the certificate is for ``other.example``."""
 
+CHAT_DOMAIN = "chat.example"
+"""As DOMAIN, with what a public server offers besides: see XmppServer."""
+
+ROOMS = f"rooms.{CHAT_DOMAIN}"
+"""Multi-user chat (XEP-0045)."""
+
+UPLOADS = f"upload.{CHAT_DOMAIN}"
+"""HTTP upload (XEP-0363)."""
+
+TRANSPORT = "pigeons.example"
+"""The external component (XEP-0114) that may connect to ``component_port`` with COMPONENT_SECRET.
+
+Below CHAT_DOMAIN Prosody would name it among the items of that, also while nobody is there to answer.
+"""
+
+COMPONENT_SECRET = "gateway-to-elsewhere"
+
+UPLOAD_LIMIT = 1_000_000
+"""Bytes of the largest file that UPLOADS takes."""
+
 USERS = ("alice", "bob", "carol")
-GUESTS = tuple(f"guest{number}" for number in range(1, 201))
+GUESTS = tuple(f"guest{number}" for number in range(1, 301))
 """Further users, for tests that want somebody as whom nobody else has logged in."""
 
 PASSWORD = "correct-horse-7"
@@ -32,7 +52,9 @@ class XmppServer:
 
     ``plain_port``: c2s without TLS for DOMAIN; ``starttls_port``: c2s where TLS_DOMAIN and WRONG_DOMAIN
     demand STARTTLS; ``direct_tls_port``: c2s with TLS from the first byte; ``bosh_url`` and
-    ``websocket_url``: its own. Nothing is started before ``start()`` or entering the context.
+    ``websocket_url``: its own. CHAT_DOMAIN alone keeps messages for those who are offline, archives them,
+    lets anybody register, and has ROOMS, UPLOADS and a place for TRANSPORT. Nothing is started before
+    ``start()`` or entering the context.
     """
 
     name: ClassVar[str]
@@ -43,6 +65,7 @@ class XmppServer:
         self.authority = authority or Authority(directory / "ca")
         self.certificates: dict[str, CertificateFiles] = {
             DOMAIN: self.authority.issue(DOMAIN),
+            CHAT_DOMAIN: self.authority.issue(CHAT_DOMAIN),
             TLS_DOMAIN: self.authority.issue(TLS_DOMAIN),
             DIRECT_DOMAIN: self.authority.issue(DIRECT_DOMAIN),
             WRONG_DOMAIN: self.authority.issue("other.example"),
@@ -51,6 +74,7 @@ class XmppServer:
         self.starttls_port = self.plain_port
         self.direct_tls_port = free_port()
         self.http_port = free_port()
+        self.component_port = free_port()
         self.bosh_url = f"http://127.0.0.1:{self.http_port}/http-bind"
         self.websocket_url = f"ws://127.0.0.1:{self.http_port}/xmpp-websocket"
         self._child: Child | None = None
@@ -74,7 +98,13 @@ class XmppServer:
 
     @property
     def ports(self) -> set[int]:
-        return {self.plain_port, self.starttls_port, self.direct_tls_port, self.http_port}
+        return {
+            self.plain_port,
+            self.starttls_port,
+            self.direct_tls_port,
+            self.http_port,
+            self.component_port,
+        }
 
     def start(self) -> Self:
         """Start the server and return when it is ready to log in a user on every port."""

@@ -7,7 +7,18 @@ from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.process import Child
 from tests.support.requirements import MissingProgramError, find_program
-from tests.support.servers.base import GUESTS, PASSWORD, USERS, XmppServer
+from tests.support.servers.base import (
+    CHAT_DOMAIN,
+    COMPONENT_SECRET,
+    GUESTS,
+    PASSWORD,
+    ROOMS,
+    TRANSPORT,
+    UPLOAD_LIMIT,
+    UPLOADS,
+    USERS,
+    XmppServer,
+)
 
 _CONFIGURATION = """
 hosts: [{hosts}]
@@ -26,9 +37,30 @@ listen:
   - port: {http_port}
     ip: "127.0.0.1"
     module: ejabberd_http
-    request_handlers: {{ "/http-bind": mod_bosh, "/xmpp-websocket": ejabberd_http_ws }}
+    request_handlers:
+      "/http-bind": mod_bosh
+      "/upload": mod_http_upload
+      "/xmpp-websocket": ejabberd_http_ws
     custom_headers: {{ "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "Content-Type" }}
+  - port: {component_port}
+    ip: "127.0.0.1"
+    module: ejabberd_service
+    hosts: {{ "{transport}": {{ password: "{component_secret}" }} }}
 websocket_origin: []
+registration_timeout: infinity
+append_host_config:
+  "{chat_domain}":
+    modules:
+      mod_http_upload:
+        host: "{uploads}"
+        docroot: "{docroot}"
+        put_url: "http://127.0.0.1:{http_port}/upload"
+        max_size: {upload_limit}
+        access: all
+      mod_mam: {{ default: always }}
+      mod_muc: {{ host: "{rooms}" }}
+      mod_offline: {{}}
+      mod_register: {{ ip_access: all }}
 modules:
   mod_blocking: {{}}
   mod_bosh: {{}}
@@ -96,6 +128,14 @@ class Ejabberd(XmppServer):
             starttls_port=self.starttls_port,
             direct_tls_port=self.direct_tls_port,
             http_port=self.http_port,
+            component_port=self.component_port,
+            component_secret=COMPONENT_SECRET,
+            chat_domain=CHAT_DOMAIN,
+            rooms=ROOMS,
+            uploads=UPLOADS,
+            docroot=self.directory / "uploads",
+            upload_limit=UPLOAD_LIMIT,
+            transport=TRANSPORT,
         )
 
     def _is_ready(self) -> bool:

@@ -2,7 +2,20 @@
 
 from tests.support.process import Child
 from tests.support.requirements import find_program
-from tests.support.servers.base import DOMAIN, GUESTS, PASSWORD, TLS_DOMAIN, USERS, XmppServer
+from tests.support.servers.base import (
+    CHAT_DOMAIN,
+    COMPONENT_SECRET,
+    DOMAIN,
+    GUESTS,
+    PASSWORD,
+    ROOMS,
+    TLS_DOMAIN,
+    TRANSPORT,
+    UPLOAD_LIMIT,
+    UPLOADS,
+    USERS,
+    XmppServer,
+)
 
 _GLOBAL = """
 run_as_root = true -- in a container; the sockets are all on loopback
@@ -22,6 +35,8 @@ authentication = "internal_plain"
 allow_registration = false
 c2s_ports = {{ {plain_port} }}
 c2s_direct_tls_ports = {{ {direct_tls_port} }}
+component_ports = {{ {component_port} }}
+component_interfaces = {{ "127.0.0.1" }}
 http_ports = {{ {http_port} }}
 http_interfaces = {{ "127.0.0.1" }}
 https_ports = {{ }}
@@ -41,9 +56,22 @@ VirtualHost "{domain}"
     c2s_direct_tls_ssl = {{ certificate = "{chain}"; key = "{key}" }}
 """
 
+_CHAT = """
+    modules_enabled = {{ "mam"; "offline"; "register_ibr" }}
+    allow_registration = true
+    additional_registration_fields = {{ "email" }}
+Component "{rooms}" "muc"
+Component "{uploads}" "http_file_share"
+    http_host = "127.0.0.1"
+    http_external_url = "http://127.0.0.1:{http_port}/"
+    http_file_share_size_limit = {upload_limit}
+Component "{transport}"
+    component_secret = "{component_secret}"
+"""
+
 
 class Prosody(XmppServer):
-    """Prosody 0.12; one c2s port serves both DOMAIN without TLS and the others with STARTTLS."""
+    """Prosody 0.12; one c2s port serves DOMAIN and CHAT_DOMAIN without TLS and the others with STARTTLS."""
 
     name = "prosody"
     log_level = "info"
@@ -73,17 +101,27 @@ class Prosody(XmppServer):
             plain_port=self.plain_port,
             direct_tls_port=self.direct_tls_port,
             http_port=self.http_port,
+            component_port=self.component_port,
             chain=default.chain,
             key=default.key,
         )
         for domain, files in self.certificates.items():
             text += _HOST.format(
                 domain=domain,
-                required=str(domain != DOMAIN).lower(),
-                plain_allowed=str(domain == DOMAIN).lower(),
+                required=str(domain not in (DOMAIN, CHAT_DOMAIN)).lower(),
+                plain_allowed=str(domain in (DOMAIN, CHAT_DOMAIN)).lower(),
                 chain=files.chain,
                 key=files.key,
             )
+            if domain == CHAT_DOMAIN:
+                text += _CHAT.format(
+                    rooms=ROOMS,
+                    uploads=UPLOADS,
+                    http_port=self.http_port,
+                    upload_limit=UPLOAD_LIMIT,
+                    transport=TRANSPORT,
+                    component_secret=COMPONENT_SECRET,
+                )
         return text
 
     def log(self) -> str:
