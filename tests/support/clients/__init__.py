@@ -14,6 +14,7 @@ from tests.support.clients.base import (
     message,
 )
 from tests.support.clients.bosh import BoshConnection, post_body
+from tests.support.clients.component import ComponentConnection
 from tests.support.clients.tcp import TcpConnection
 from tests.support.clients.websocket import WebSocketConnection
 
@@ -27,6 +28,7 @@ __all__ = [
     "STREAM_ERRORS",
     "BoshConnection",
     "Client",
+    "ComponentConnection",
     "Connection",
     "StreamEndedError",
     "TcpConnection",

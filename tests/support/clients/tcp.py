@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 from xml.etree.ElementTree import Element, XMLPullParser
 
-from tests.support.clients.base import CLIENT, STREAMS, Connection, StreamEndedError
+from tests.support.clients.base import CLIENT, STREAMS, TIMEOUT, Connection, StreamEndedError
 
 
 class TcpConnection(Connection):
     """A stream to *domain* at *host*:*port*, without TLS."""
+
+    namespace = CLIENT
+    """The content namespace (RFC 6120 section 4.8.2)."""
 
     def __init__(self, domain: str, port: int, host: str = "127.0.0.1") -> None:
         super().__init__(domain)
@@ -16,6 +19,7 @@ class TcpConnection(Connection):
         self._port = port
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._headers: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
 
     async def open(self) -> None:
@@ -26,9 +30,13 @@ class TcpConnection(Connection):
     async def restart(self) -> None:
         self._parser = XMLPullParser(("start", "end"))
         await self.send(
-            f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}' "
+            f"<?xml version='1.0'?><stream:stream xmlns='{self.namespace}' xmlns:stream='{STREAMS}' "
             f"to='{self.domain}' version='1.0'>"
         )
+
+    async def wait_for_header(self) -> dict[str, str]:
+        """Return the attributes of the server's next stream header (RFC 6120 section 4.7)."""
+        return await asyncio.wait_for(self._headers.get(), TIMEOUT)
 
     async def send(self, xml: str) -> None:
         assert self._writer is not None, "open() comes first"
@@ -71,6 +79,7 @@ class TcpConnection(Connection):
                 depth += 1 if kind == "start" else -1
                 if kind == "start" and depth == 1:
                     root = element
+                    self._headers.put_nowait(dict(element.attrib))
                 elif kind == "end" and depth == 1:
                     self._incoming.put_nowait(element)
                     assert root is not None, "an element has a parent"
