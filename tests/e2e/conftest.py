@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 
-from tests.e2e.drivers import HERE, BrowserClient, NodeClient, RealClient
+from tests.e2e.drivers import BrowserClient, NodeClient, RealClient
+from tests.e2e.node import HERE
 from tests.support.requirements import MissingProgramError, find_program, skip_or_fail
 
 CHROMIUM_FLAGS = [
@@ -108,7 +109,7 @@ class RealClients:
         """``strophe`` and ``converse`` run in Chromium, ``strophe-node`` and ``xmpp.js`` in Node."""
         client: RealClient
         if name in NODE_CLIENTS:
-            client = await NodeClient.load(_find_node(), NODE_CLIENTS[name])
+            client = await NodeClient.load(find_node(), NODE_CLIENTS[name])
         else:
             context = await self._chromium.new_context()
             client = await BrowserClient.load(context, f"{self._pages_url}/pages/{name}.html")
@@ -122,7 +123,7 @@ class RealClients:
         await asyncio.gather(*(client.close() for client in self._clients))
 
 
-def _find_node() -> str:
+def find_node() -> str:
     """@xmpp/client says that it needs Node 20; Strophe.js needs Web Crypto, which came in 20 too."""
     program = _find("node", package="nodejs")
     version = subprocess.run(
