@@ -59,8 +59,9 @@ class BoshConnection(Connection):
     async def restart(self) -> None:
         await self._request({"xmpp:restart": "true", "to": self.domain, "xml:lang": "en"})
 
-    async def send(self, xml: str) -> None:
-        await self._request({}, xml)
+    async def send(self, xml: str, **attributes: str) -> None:
+        """Send *xml*, in a <body/> that has *attributes* besides."""
+        await self._request(attributes, xml)
 
     async def close(self) -> None:
         """Terminate the session (XEP-0124 section 13) and wait until every request is answered."""
