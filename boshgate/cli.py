@@ -1,4 +1,4 @@
-"""The command line: ``serve``, ``demo``, ``check-config``, ``version``."""
+"""The command line: ``serve``, ``demo``, ``check-config``, ``conformance``, ``version``."""
 
 import sys
 from pathlib import Path
@@ -88,6 +88,43 @@ async def _serve_demo(flags: dict[str, Any]) -> None:
         typer.echo(xmpp_server.banner())
         accounts = {"accounts": USERS, "password": xmpp_server.accounts.password}
         await server.serve(settings, demo=accounts, on_ready=announce)
+
+
+@app.command()
+def conformance(
+    domain: Annotated[str, typer.Option(help="The XMPP domain that the endpoint serves.")],
+    bosh: Annotated[str | None, typer.Option(metavar="URL", help="A BOSH endpoint.")] = None,
+    ws: Annotated[str | None, typer.Option(metavar="URL", help="A WebSocket endpoint.")] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The domain's web site (XEP-0156); else where --bosh is."),
+    ] = None,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Log in without an account.")] = False,
+    jid: Annotated[str | None, typer.Option(help="Log in as this user.")] = None,
+    password_env: Annotated[str | None, typer.Option(help="The variable with the password.")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN", help="Part of a check, section or source; or a rule's id."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results there.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what holds, too.")] = False,
+) -> None:
+    """Tell which rules of the standards an endpoint keeps, this gateway's or any other's."""
+    from boshgate.conformance.command import conformance as examine  # noqa: PLC0415  # serving needs none of it
+
+    status = examine(
+        bosh=bosh,
+        ws=ws,
+        domain=domain,
+        origin=origin,
+        anonymous=anonymous,
+        jid=jid,
+        password_env=password_env,
+        only=only,
+        json_file=json,
+        verbose=verbose,
+    )
+    raise typer.Exit(status)
 
 
 @app.command()

@@ -30,7 +30,8 @@ ALLOWED = {
     "demo": BASE | {"demo", "xmpp"},
     "listener": BASE | {"web", "config", "logs", "metrics"},
     "server": BASE | {"listener", "web", "config", "logs"},
-    "cli": BASE | {"server", "demo", "config", "logs"},
+    "conformance": BASE | {"conformance", "logs"},
+    "cli": BASE | {"server", "demo", "conformance", "config", "logs"},
     "__init__": BASE,
     "__main__": {"cli"},
 }
@@ -41,14 +42,16 @@ OUTSIDE_ONLY_IN = {
     "starlette": {"web"},
     "uvicorn": {"server", "listener"},
     "uvloop": {"cli"},
-    "httpx": {"web"},
+    "httpx": {"web", "conformance"},
+    "websockets": {"conformance"},
+    "rich": {"conformance"},
     "typer": {"cli"},
     "prometheus_client": {"metrics"},
     "pydantic": {"config"},
     "pydantic_settings": {"config"},
-    "ssl": {"backend", "web"},
-    "xml": {"xmpp", "demo"},
-    "lxml": {"web"},
+    "ssl": {"backend", "web", "conformance"},
+    "xml": {"xmpp", "demo", "conformance"},
+    "lxml": {"web", "conformance"},
 }
 """Libraries that have one place."""
 
