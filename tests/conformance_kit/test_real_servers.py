@@ -1,0 +1,68 @@
+"""The kit against the gateway before real servers, and against the servers' own endpoints."""
+
+import asyncio
+from typing import NamedTuple
+
+import pytest
+
+from boshgate.conformance.checks import all_checks
+from boshgate.conformance.runner import CHECK_SECONDS, CLEANUP_SECONDS
+from tests.conformance_kit.real import Run, conformance, discoverable
+from tests.support.requirements import MissingProgramError, skip_or_fail
+from tests.support.servers import XmppServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(320)]
+
+
+class Runs(NamedTuple):
+    """A run against the gateway before a server, and one against the server's own endpoints."""
+
+    gateway: Run
+    own: Run
+
+
+@pytest.fixture(scope="module")
+def runs(server: XmppServer, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Both at once: they mostly wait."""
+    directory = tmp_path_factory.mktemp(f"conformance-{server.name}")
+
+    async def both() -> Runs:
+        with discoverable(server, directory / "gateway") as (gateway, origin):
+            return Runs(
+                *await asyncio.gather(
+                    conformance(server, gateway, directory / "gateway.json", "--origin", origin),
+                    conformance(server, server, directory / "own.json"),
+                )
+            )
+
+    try:
+        return asyncio.run(both())
+    except MissingProgramError as error:
+        skip_or_fail(str(error))
+
+
+def assert_sound(run: Run) -> None:
+    """The kit came to its end, in time, and its report is whole."""
+    assert "Traceback" not in run.output + run.errors
+    report = run.report
+    assert report["broken"] == []
+    assert len(report["checks"]) == len(all_checks()) == sum(report["total"].values())
+    assert report["seconds"] < 300
+    assert {check["result"] for check in report["checks"]} <= {"ok", "fails", "not offered"}
+    for check in report["checks"]:
+        assert check["seconds"] <= CHECK_SECONDS + CLEANUP_SECONDS, check
+        assert check["reason"], check
+        assert "bug in the kit" not in check["reason"], check
+    assert run.status == (1 if report["total"]["fails"] else 0)
+
+
+def test_the_gateway_holds_what_it_offers(runs: Runs) -> None:
+    assert_sound(runs.gateway)
+    assert runs.gateway.names("fails") == set(), runs.gateway.output
+    offered = {name.partition(".")[0] for name in runs.gateway.names("ok")}
+    assert {"acks", "keys", "polling", "legacy", "discovery"} <= offered
+
+
+def test_the_servers_own_endpoints_are_examined_to_the_end(runs: Runs) -> None:
+    assert_sound(runs.own)
+    assert len(runs.own.names("ok")) > len(runs.own.names("fails")) > 0
