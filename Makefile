@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 PURE := tests/xmpp tests/bosh
 
-.PHONY: help demo test check mutants bench matrix readme format clean servers
+.PHONY: help demo test check mutants bench matrix conformance-table readme format clean servers
 
 help:
 	@echo "make demo     a playground: XMPP server, gateway and page"
@@ -14,6 +14,7 @@ help:
 	@echo "make mutants  prove that the properties of the BOSH session catch seeded bugs"
 	@echo "make bench    CPU per message and memory per session, beside the server's own endpoints"
 	@echo "make matrix   write the compliance matrix anew from the tests"
+	@echo "make conformance-table  run the kit against four endpoints, and write its table in README.md"
 	@echo "make readme   write the made parts of README.md anew"
 	@echo "make format   format the code"
 
@@ -40,6 +41,9 @@ bench: $(VENV)/.installed servers
 
 matrix: $(VENV)/.installed
 	$(BIN)/python -m tests.compliance
+
+conformance-table: $(VENV)/.installed servers
+	$(BIN)/python -m tests.conformance_kit.table
 
 readme: $(VENV)/.installed
 	$(BIN)/python -m tests.support.readme

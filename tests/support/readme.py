@@ -1,11 +1,14 @@
 """Parts of README.md made from other files; ``python -m tests.support.readme`` writes them anew."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from boshgate.config import AdminTable, BoshTable, Domain, LimitsTable, ServerTable, Table, WebSocketTable
+from tests.conformance_kit.table import RESULTS
+from tests.conformance_kit.table import table as conformance_table
 
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
@@ -51,9 +54,19 @@ def nginx(file: Path) -> str:
     return f"```nginx\n{file.read_text().rstrip()}\n```"
 
 
+def conformance() -> str:
+    """The table of the conformance kit's results; ``make conformance-table`` measures them anew."""
+    return conformance_table(json.loads(RESULTS.read_text(encoding="utf-8")))
+
+
 def rendered(text: str) -> str:
     """README's *text* with the made parts between their markers brought up to date."""
-    parts = {"configuration": configuration(), "nginx": nginx(NGINX), "discovery": nginx(DISCOVERY)}
+    parts = {
+        "configuration": configuration(),
+        "nginx": nginx(NGINX),
+        "discovery": nginx(DISCOVERY),
+        "conformance": conformance(),
+    }
     for name, part in parts.items():
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)

@@ -115,6 +115,7 @@ async def a_hole_that_stays_is_recoverable(kit: Kit) -> str:
         answer = await early.answer()
         expect(answer.is_error, f"answered with {answer}")
     missing = session.send(message(session.jid, "hole"), rid=rid + 1)
+    await session.settle()
     again = session.resend(early.body, early.rid)
     session.rid = rid + 2
     for request, what in ((missing, "the missing request"), (again, "the early request, sent again,")):
