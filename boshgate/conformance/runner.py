@@ -32,7 +32,7 @@ JOBS = 16
 LOGINS = 5
 """Of them with a login, of one session or two: ejabberd's example configuration allows a user ten."""
 
-JOBS_AGAIN = 4
+JOBS_AGAIN = 8
 """Checks at once at the second try."""
 
 SLOWLY = 2

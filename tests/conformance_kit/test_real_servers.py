@@ -1,6 +1,8 @@
 """The kit against the gateway before real servers, and against the servers' own endpoints."""
 
 import asyncio
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -22,23 +24,44 @@ class Runs(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def runs(server: XmppServer, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Both at once: they mostly wait."""
-    directory = tmp_path_factory.mktemp(f"conformance-{server.name}")
+def all_runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runs]:
+    """The runs with each of the servers that are installed and asked for, all at once: they mostly wait."""
+    asked = {
+        str(item.callspec.params["server"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module
+    }
+    servers: list[XmppServer] = []
+    for name in sorted(asked):
+        with suppress(pytest.skip.Exception):  # the tests with that server say why
+            servers.append(request.getfixturevalue(name))
 
-    async def both() -> Runs:
-        with discoverable(server, directory / "gateway") as (gateway, origin):
-            return Runs(
-                *await asyncio.gather(
-                    conformance(server, gateway, directory / "gateway.json", "--origin", origin),
-                    conformance(server, server, directory / "own.json"),
-                )
-            )
+    async def together() -> list[Runs]:
+        return await asyncio.gather(
+            *(examine(server, tmp_path_factory.mktemp(f"conformance-{server.name}")) for server in servers)
+        )
 
     try:
-        return asyncio.run(both())
+        return dict(zip((server.name for server in servers), asyncio.run(together()), strict=True))
     except MissingProgramError as error:
         skip_or_fail(str(error))
+
+
+async def examine(server: XmppServer, directory: Path) -> Runs:
+    """The kit against the gateway before *server*, and against the server."""
+    with discoverable(server, directory / "gateway") as (gateway, origin):
+        return Runs(
+            *await asyncio.gather(
+                conformance(server, gateway, directory / "gateway.json", "--origin", origin),
+                conformance(server, server, directory / "own.json"),
+            )
+        )
+
+
+@pytest.fixture
+def runs(server: XmppServer, all_runs: dict[str, Runs]) -> Runs:
+    """The runs with the server of the test."""
+    return all_runs[server.name]
 
 
 def assert_sound(run: Run) -> None:
