@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -60,9 +61,15 @@ class Report:
         """What failed, if only at first, or with *verbose* every check; and the table."""
         for line in self.broken:
             console.print(Text.assemble(("not examined ", "red"), line), soft_wrap=True)
-        for result in self.results:
-            if verbose or result.outcome is Outcome.FAILS or result.failed_first is not None:
-                console.print(_line(result), soft_wrap=True)
+        shown = [
+            result
+            for result in self.results
+            if verbose or result.outcome is Outcome.FAILS or result.failed_first is not None
+        ]
+        for section, results in groupby(shown, key=lambda result: result.check.section):
+            console.print(Text(section, "bold"))
+            for result in results:
+                console.print(_lines(result), soft_wrap=True)
         if self.results:
             console.print(self._table())
 
@@ -81,15 +88,17 @@ class Report:
         return table
 
 
-def _line(result: Result) -> Text:
-    check = result.check
-    first = result.failed_first
+def _lines(result: Result) -> Text:
+    """One line for what holds; for what fails also the rule, and below it what was seen."""
+    check, first = result.check, result.failed_first
+    outcome = (f"  {result.outcome.value:<11}  ", COLOURS[result.outcome])
+    source = f"  [{check.source}; {check.level.value}; {' '.join(check.requirements)}]"
+    if result.outcome is not Outcome.FAILS:
+        again = f" (at the second try; at the first: {first})" if first is not None else ""
+        return Text.assemble(outcome, (check.name, "bold"), source, f"  {result.reason}{again}")
+    indent = f"\n{'':15}"
     return Text.assemble(
-        (f"{result.outcome.value:<11} ", COLOURS[result.outcome]),
-        (check.name, "bold"),
-        f" [{' '.join(check.requirements)}; {check.source}] ",
-        result.reason,
-        "" if first is None else f" (at the second try; at the first: {first})",
+        outcome, (check.name, "bold"), source, indent, f"rule: {check.rule}", indent, f"seen: {result.reason}"
     )
 
 

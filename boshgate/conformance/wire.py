@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from boshgate.conformance.check import Fails, Unanswered
-from boshgate.conformance.xml import Element, attributes_of, parse, tag, written
+from boshgate.conformance.xml import Element, attributes_of, brief, parse, tag
 from boshgate.namespaces import HTTPBIND
 
 MAX_ANSWER = 8 << 20
@@ -39,7 +39,7 @@ class Answer:
     def __str__(self) -> str:
         """What was seen, for a reason."""
         if self.body is not None and self.status == 200:
-            return written(self.body)
+            return brief(self.body)
         text = self.data[:60].decode("utf-8", "replace")
         return f"HTTP {self.status}, {self.headers.get('content-type', 'no Content-Type')}, {text!r}"
 

@@ -49,6 +49,24 @@ def written(element: Element, limit: int = 120) -> str:
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
+def brief(element: Element, limit: int = 200) -> str:
+    """The element without the declarations of its namespaces, what is in its children left out."""
+    told = sorted(attributes_of(element).items(), key=lambda item: item[0] not in ("type", "condition"))
+    attributes = "".join(f" {_short(element, name)}={quoteattr(value)}" for name, value in told)
+    children = "".join(f"<{_short(child, child.tag)}/>" for child in element)
+    name = _short(element, element.tag)
+    content = escape((element.text or "").strip()) + children
+    text = f"<{name}{attributes}>{content}</{name}>" if content else f"<{name}{attributes}/>"
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _short(element: Element, name: str | bytes) -> str:
+    """A name with the prefix that it has in the document."""
+    qualified = etree.QName(name)
+    prefix = next((key for key, value in element.nsmap.items() if value == qualified.namespace), None)
+    return f"{prefix}:{qualified.localname}" if prefix else qualified.localname
+
+
 def condition_of(stanza: Element) -> str | None:
     """The defined condition of a stanza error (RFC 6120 section 8.3.2)."""
     return _child_in(stanza.find(f"{{{CLIENT}}}error"), STANZA_ERRORS)

@@ -45,9 +45,10 @@ async def nothing_is_an_internal_error(kit: Kit) -> str:
     )
     for text in odd:
         answer = await http.request(text)
-        expect(answer.status < 500, f"{text[:60]}: HTTP {answer.status}")
+        request = text.replace(f" xmlns='{HTTPBIND}'", "")[:60]
+        expect(answer.status < 500, f"{request}: HTTP {answer.status}")
         condition = answer.body.get("condition") if answer.body is not None else None
-        expect(condition != "internal-server-error", f"{text[:60]}: {condition}")
+        expect(condition != "internal-server-error", f"{request}: {condition}")
     return f"{len(odd)} odd requests"
 
 

@@ -192,6 +192,34 @@ async def a_request_without_stream_goes_to_all(kit: Kit) -> str:
     return "both streams answered"
 
 
+@section.must("M4", "XEP-0124 16.4", login=True)
+async def streams_never_share_a_body(kit: Kit) -> str:
+    """A <body/> has the payloads of one stream only, and its name: what is for another comes in another."""
+    session, first, second = await _two(kit, login=True)
+    whose = {session.jid: first}
+    session.adds = lambda: {"stream": second}
+    await kit.log_in(session)
+    session.adds = None
+    whose[session.jid] = second
+    since = len(session.received)
+    wanted = [f"mixed{number}" for number in range(3)]
+    await session.ask("".join(ping(name, kit.domain) for name in wanted))  # without a name: over both
+    for _ in range(2 * len(wanted)):
+        answers = [element for element in session.received[since:] if element.get("id") in wanted]
+        if len(answers) == 2 * len(wanted):
+            break
+        await session.ask(within=PROMPT)
+    for answer in answers:
+        name = whose.get(answer.get("to", ""))
+        if name is None:
+            raise NotOffered("the server does not say whom it answers")
+        expect(
+            _stream_of(answer) == name, f"an answer to {answer.get('to')} is in a body of the other stream"
+        )
+    expect(len(answers) == 2 * len(wanted), f"{len(answers)} of {2 * len(wanted)} answers came")
+    return f"{len(answers)} answers, each in a body of its stream"
+
+
 def _stream_of(element: Element) -> str | None:
     body = element.getparent()
     return None if body is None else body.get("stream")

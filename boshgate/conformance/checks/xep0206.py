@@ -3,7 +3,7 @@
 import asyncio
 
 from boshgate.conformance.bosh import FEATURES, PROMPT, Bosh, expect_empty
-from boshgate.conformance.check import Fails, NotOffered, Section, Transport, expect
+from boshgate.conformance.check import Fails, NotOffered, Section, Transport, Unanswered, expect
 from boshgate.conformance.kit import Kit
 from boshgate.conformance.login import bind
 from boshgate.conformance.xml import Element, named, ping, quoteattr, tag, written
@@ -175,11 +175,14 @@ async def _resumed(kit: Kit, enabled: Element) -> Element:
     await kit.authenticate(session)
     await kit.restart(session)
     previous = quoteattr(enabled.get("id") or "")
-    return await session.exchange(
-        f"<resume xmlns='{SM3}' previd={previous} h='0'/>",
-        lambda element: tag(element) in (f"{{{SM3}}}resumed", f"{{{SM3}}}failed"),
-        "an answer to <resume/>",
-    )
+    try:
+        return await session.exchange(
+            f"<resume xmlns='{SM3}' previd={previous} h='0'/>",
+            lambda element: tag(element) in (f"{{{SM3}}}resumed", f"{{{SM3}}}failed"),
+            "an answer to <resume/>",
+        )
+    except Unanswered:
+        raise NotOffered("the server says nothing to <resume/>") from None
 
 
 @section.practice("SM5 HC22", "XEP-0198 5, 7", login=True)
