@@ -7,8 +7,8 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -44,6 +44,8 @@ def conformance(
     errors = Console(stderr=True, highlight=False)
     logging.getLogger("websockets").setLevel(logging.CRITICAL)  # what an endpoint does wrong is in the report
     try:
+        if not domain.strip():
+            raise UsageError("--domain is empty (accepted: the XMPP domain that the endpoint serves)")
         account = _account(anonymous, jid, password_env, domain, os.environ)
         target = Target(
             _url(bosh, "--bosh", "http"),
@@ -95,11 +97,14 @@ async def examine(target: Target, checks: list[Check], errors: Console) -> Repor
 def _url(url: str | None, option: str, scheme: str) -> str | None:
     if url is None:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in (scheme, f"{scheme}s") or not parts.hostname:
-        raise UsageError(
-            f"{option}: {url!r} is no URL (accepted: {scheme}://HOST/PATH or {scheme}s://HOST/PATH)"
-        )
+    try:
+        parts = httpx.URL(url)
+        makes_sense = parts.scheme in (scheme, f"{scheme}s") and parts.host and (parts.port or 1) < 1 << 16
+    except (httpx.InvalidURL, ValueError):
+        makes_sense = False
+    if not makes_sense or any(map(str.isspace, url)):
+        accepted = f"{scheme}://HOST/PATH or {scheme}s://HOST/PATH"
+        raise UsageError(f"{option}: {url!r} is no URL (accepted: {accepted})")
     return url
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -202,6 +203,8 @@ def describe(error: BaseException) -> str:
             return f"the certificate is not trusted: {seen.verify_message}"
         if isinstance(seen, ssl.SSLError):
             return f"TLS: {(seen.reason or str(seen)).lower().replace('_', ' ')}"
+        if isinstance(seen, socket.gaierror):
+            return "the host's name is not known"
         if isinstance(seen, OSError) and seen.errno:
             return os.strerror(seen.errno).lower()
         seen = seen.__cause__ or seen.__context__

@@ -51,7 +51,8 @@ def written(element: Element, limit: int = 120) -> str:
 
 def brief(element: Element, limit: int = 200) -> str:
     """The element without the declarations of its namespaces, what is in its children left out."""
-    told = sorted(attributes_of(element).items(), key=lambda item: item[0] not in ("type", "condition"))
+    first = {"type": 0, "condition": 1}
+    told = sorted(attributes_of(element).items(), key=lambda item: first.get(item[0], 2))
     attributes = "".join(f" {_short(element, name)}={quoteattr(value)}" for name, value in told)
     children = "".join(f"<{_short(child, child.tag)}/>" for child in element)
     name = _short(element, element.tag)

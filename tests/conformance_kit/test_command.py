@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import pty
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +21,7 @@ from boshgate.conformance import command
 from boshgate.conformance.target import Target
 from tests.conformance_kit.front import examined
 from tests.support.certificates import Authority
+from tests.support.gateway import boshgate_environment
 
 PASSWORD = "CONFORMANCE_PASSWORD"
 HTML = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>It works</body></html>"
@@ -118,6 +122,54 @@ async def test_an_endpoint_that_is_down_gets_a_clear_line(unused_tcp_port: int) 
     assert "Traceback" not in output + errors
 
 
+async def test_a_host_without_an_address_gets_a_clear_line() -> None:
+    status, output, errors = await examine(
+        "--bosh", "http://no-such-host.invalid/", "--ws", "ws://no-such-host.invalid/", "--domain", "x"
+    )
+    assert status == 1
+    assert "not examined http://no-such-host.invalid/: no answer: the host's name is not known" in output
+    assert "not examined ws://no-such-host.invalid/: no connection: the host's name is not known" in output
+    assert "Traceback" not in output + errors
+
+
+async def test_an_anonymous_login_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    async with examined() as found:
+        status, output, errors = await examine(
+            "--bosh", str(found.bosh_url), "--ws", str(found.ws_url), "--domain", found.domain,
+            "--anonymous", "--only", "user_can_log_in", "--json", str(file),
+        )  # fmt: skip
+    assert status == 0, output + errors
+    assert json.loads(file.read_text())["total"] == {"ok": 2, "fails": 0, "not offered": 0}
+
+
+@pytest.mark.parametrize("on_a_terminal", [True, False])
+async def test_a_bar_tells_on_a_terminal_how_far_it_is(on_a_terminal: bool) -> None:
+    """And nowhere else: what is written to a file or read by a program has none."""
+    here, there = pty.openpty() if on_a_terminal else os.pipe()
+    try:
+        async with examined() as found:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "boshgate", "conformance", "--bosh", str(found.bosh_url),
+                "--domain", found.domain, "--only", "C1",
+                env=boshgate_environment() | {"TERM": "xterm"},
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=there,
+            )  # fmt: skip
+            output, _ = await process.communicate()
+        os.set_blocking(here, False)
+        try:
+            errors = os.read(here, 65536).decode()
+        except BlockingIOError:
+            errors = ""
+    finally:
+        os.close(here)
+        os.close(there)
+    assert process.returncode == 0
+    assert "Creation" in output.decode()
+    assert ("checks" in errors) is on_a_terminal
+    assert on_a_terminal or errors == ""
+
+
 async def test_a_certificate_that_nobody_trusts_gets_a_clear_line(authority: Authority) -> None:
     files = authority.issue("localhost")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -158,6 +210,12 @@ async def test_one_endpoint_that_is_none_does_not_keep_the_other_from_being_chec
         ((), "nothing to examine: give --bosh, --ws or both"),
         (("--bosh", "ws://localhost/"), "--bosh: 'ws://localhost/' is no URL"),
         (("--ws", "localhost"), "--ws: 'localhost' is no URL"),
+        (("--bosh", "http://localhost:99999/"), "--bosh: 'http://localhost:99999/' is no URL"),
+        (("--bosh", "http://localhost:port/"), "--bosh: 'http://localhost:port/' is no URL"),
+        (("--bosh", "http://[::1/"), "--bosh: 'http://[::1/' is no URL"),
+        (("--bosh", "http://local host/"), "--bosh: 'http://local host/' is no URL"),
+        (("--bosh", "http://localhost/", "--origin", "localhost"), "--origin: 'localhost' is no URL"),
+        (("--bosh", "http://localhost/", "--domain", ""), "--domain is empty"),
         (("--bosh", "http://localhost/", "--only", "nonsense"), "--only: no check"),
         (("--bosh", "http://localhost/", "--jid", "alice"), "--jid: 'alice' is no address of localhost"),
         (("--bosh", "http://localhost/", "--jid", "a@other"), "--jid: 'a@other' is no address of localhost"),

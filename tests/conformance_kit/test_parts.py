@@ -11,14 +11,13 @@ from base64 import b64decode, b64encode
 import httpx
 import pytest
 
-from boshgate.conformance.check import Check, Fails, Level, NotOffered, Outcome, Section, Transport
+from boshgate.conformance.check import Fails, Section, Transport
 from boshgate.conformance.checks import all_checks
 from boshgate.conformance.kit import Kit
-from boshgate.conformance.runner import run, run_check
 from boshgate.conformance.sasl import choose, scram_sha1
 from boshgate.conformance.target import Account, Target
 from boshgate.conformance.wire import Answer, answer_of, decompress
-from boshgate.conformance.xml import parse
+from boshgate.conformance.xml import brief, parse
 
 REQUIREMENT = re.compile(r"(?:[A-Z]|WS|SM|HC)[0-9]{1,2}")
 NOWHERE = Target(
@@ -133,76 +132,19 @@ async def test_a_response_is_told_from_what_is_none() -> None:
             (await _answer(text, status)).wrapper  # noqa: B018
 
 
-def _check(coroutine: object) -> Check:
-    async def attempt(_kit: Kit) -> str:
-        """A rule."""
-        return str(await coroutine())  # type: ignore[operator]
-
-    return Check(
-        "test.attempt", "Test", Transport.BOSH, Level.MUST, ("H1",), "XEP-0124 5", "A rule.", attempt, False
-    )
-
-
-async def test_a_check_ends_as_it_says() -> None:
-    async def holds() -> str:
-        return "seen"
-
-    async def fails() -> str:
-        raise Fails("another\nthing")
-
-    async def is_not_offered() -> str:
-        raise NotOffered("not there")
-
-    async def loses() -> str:
-        raise ConnectionResetError(104, "reset")
-
-    async def has_a_bug() -> str:
-        raise KeyError("x")
-
-    async def never_ends() -> str:
-        await asyncio.Event().wait()
-        return ""
-
-    expected = {
-        holds: (Outcome.OK, "seen"),
-        fails: (Outcome.FAILS, "another thing"),
-        is_not_offered: (Outcome.NOT_OFFERED, "not there"),
-        loses: (Outcome.FAILS, "the connection failed: connection reset by peer"),
-        has_a_bug: (Outcome.FAILS, "bug in the kit: KeyError('x')"),
-        never_ends: (Outcome.FAILS, "not done within 0 s"),
-    }
-    for coroutine, (outcome, reason) in expected.items():
-        result = await run_check(_check(coroutine), NOWHERE, 0.05)
-        assert (result.outcome, result.reason) == (outcome, reason)
-
-
-async def test_no_more_checks_run_at_once_than_there_are_places() -> None:
-    running: list[int] = [0]
-    most: list[int] = [0]
-
-    async def counts() -> str:
-        running[0] += 1
-        most[0] = max(most[0], running[0])
-        await asyncio.sleep(0.01)
-        running[0] -= 1
-        return "counted"
-
-    seen: list[str] = []
-    checks = [_check(counts)] * 10
-    results = await run(NOWHERE, checks, jobs=3, on_result=lambda result: seen.append(result.reason))
-    assert most == [3]
-    assert [result.outcome for result in results] == [Outcome.OK] * 10
-    assert seen == ["counted"] * 10
-
-
-async def test_when_the_time_for_all_is_over_the_rest_is_not_tried() -> None:
-    async def is_slow() -> str:
-        await asyncio.Event().wait()
-        return ""
-
-    results = await run(NOWHERE, [_check(is_slow)] * 3, jobs=1, total_seconds=0.05)
-    assert [result.outcome for result in results] == [Outcome.FAILS] * 3
-    assert results[-1].reason.startswith("not tried: ")
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("<body xmlns='urn:b' a='1' condition='c' type='t'/>", '<body type="t" condition="c" a="1"/>'),
+        ("<b:x xmlns:b='urn:b' b:y='1'>text</b:x>", '<b:x b:y="1">text</b:x>'),
+        ("<x xmlns='urn:b'><y a='1'><z/></y></x>", "<x><y/></x>"),
+        (f"<x>{'a' * 300}</x>", f"<x>{'a' * 197}..."),
+    ],
+)
+def test_an_element_is_told_in_short(text: str, told: str) -> None:
+    root = parse(text)
+    assert root is not None
+    assert brief(root) == told
 
 
 def test_a_check_has_a_rule_and_a_name_of_its_own() -> None:
