@@ -23,13 +23,13 @@ class Runs(NamedTuple):
     own: Run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # not of the module: pytest sorts the tests of all modules by their server
 def all_runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runs]:
     """The runs with each of the servers that are installed and asked for, all at once: they mostly wait."""
     asked = {
         str(item.callspec.params["server"])
         for item in request.session.items
-        if isinstance(item, pytest.Function) and item.module is request.module
+        if isinstance(item, pytest.Function) and item.module.__name__ == __name__
     }
     servers: list[XmppServer] = []
     for name in sorted(asked):
