@@ -129,10 +129,10 @@ class Framer:
 def _read_header(root: Root) -> StreamHeader:
     """Judge the start tag of a stream: any prefix will do, and other declarations (RFC 6120 4.8.5)."""
     default = root.declarations.get(None, "")
-    if root.declarations.get("stream", STREAMS) != STREAMS:
-        raise XmlError("bad-namespace-prefix", "the prefix stream means something else")  # 4.9.3.2
     if not root.name.startswith(f"{{{STREAMS}}}"):
         raise XmlError("invalid-namespace", f"{root.name} is no stream")  # 4.8.1, 4.9.3.10
+    if root.declarations.get("stream", STREAMS) != STREAMS:
+        raise XmlError("bad-namespace-prefix", "the prefix stream means something else")  # 4.9.3.2
     if root.name != f"{{{STREAMS}}}stream":
         raise XmlError("bad-format", f"{root.name} is no stream")  # 4.9.3.1
     if default not in ("", CLIENT, STREAMS):

@@ -16,7 +16,7 @@ from boshgate.xmpp.framer import (
     StreamOpened,
 )
 from boshgate.xmpp.xml import Element
-from tests.xmpp.infoset import END, HEADER, alone
+from tests.xmpp.infoset import END, HEADER, alone, parse
 
 PROSODY_HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' from='localhost'"
@@ -89,12 +89,13 @@ def test_an_empty_stream_opens_and_closes() -> None:
     assert events == [StreamOpened(StreamHeader(id="1")), StreamClosed()]
 
 
+@pytest.mark.rule("T18", "T19")
 @pytest.mark.parametrize(
     ("header", "condition"),
     [
-        ("<stream:stream xmlns='jabber:client' xmlns:stream='urn:x'>", "bad-namespace-prefix"),  # 4.9.3.2
-        (f"<s:stream xmlns:s='{STREAMS}' xmlns:stream='urn:x'>", "bad-namespace-prefix"),
-        ("<s:stream xmlns='jabber:client' xmlns:s='urn:x'>", "invalid-namespace"),  # T18
+        ("<stream:stream xmlns='jabber:client' xmlns:stream='urn:x'>", "invalid-namespace"),  # T18
+        (f"<s:stream xmlns:s='{STREAMS}' xmlns:stream='urn:x'>", "bad-namespace-prefix"),  # 4.9.3.2
+        ("<s:stream xmlns='jabber:client' xmlns:s='urn:x'>", "invalid-namespace"),
         ("<stream>", "invalid-namespace"),
         ("<html xmlns='http://www.w3.org/1999/xhtml'>", "invalid-namespace"),
         (f"<stream:stream xmlns='jabber:server' xmlns:stream='{STREAMS}'>", "invalid-namespace"),  # 4.8.2
@@ -169,7 +170,7 @@ def test_a_header_without_language_gives_none() -> None:
     assert stanza.data == b"<a xmlns='jabber:client'/>"
 
 
-@pytest.mark.rule("HC17")
+@pytest.mark.rule("HC17", "T21", "T22")
 def test_segmentation_does_not_show() -> None:
     stream = framer()
     first = stream.receive_data(b"<message id='1'/><message id='2'>x</message>\n<iq/>")
@@ -185,6 +186,16 @@ def test_segmentation_does_not_show() -> None:
     assert isinstance(stanza, Element)
     assert stanza.data == last.replace(b"<message>", b"<message xmlns='jabber:client'>", 1)
     assert not stream.has_pending
+
+
+@pytest.mark.rule("T21")
+def test_a_zero_width_no_break_space_is_a_character() -> None:  # 11.6
+    data = "<message><body>\ufeffa\ufeff</body></message>".encode()
+    for events in (framer().receive_data(data), bytewise(framer(), data)):
+        [stanza] = events
+        assert isinstance(stanza, Element)
+        assert parse(stanza.data)[0].text == "\ufeffa\ufeff"
+    assert failure("\ufeff<a/>".encode()) == "bad-format"
 
 
 @pytest.mark.rule("T20")
@@ -227,7 +238,7 @@ def test_what_came_before_a_fault_is_reported() -> None:
         (f"<features xmlns='{STREAMS}' xmlns:stream='urn:x'/>".encode(), "bad-namespace-prefix"),
     ],
 )
-def test_what_a_stream_must_not_have_fails_it(data: bytes, condition: str) -> None:
+def test_what_a_stream_must_not_have_fails_it(data: bytes, condition: str) -> None:  # attack S4
     assert failure(data) == condition
 
 
