@@ -63,6 +63,14 @@ def to_ascii(domain: str) -> str:
     return folded.encode("idna").decode("ascii")
 
 
+def to_unicode(domain: str) -> str:
+    """Return *domain*, folded by `to_ascii`, as XMPP writes it: with U-labels (RFC 7622 section 3.2)."""
+    try:
+        return domain.encode().decode("idna")
+    except UnicodeError:
+        return domain  # of a later IDNA than Python's: the server may know it by its A-labels
+
+
 class Table(BaseModel):
     """A configuration table: frozen, and strict about unknown keys."""
 

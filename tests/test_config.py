@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from boshgate.config import BackendAddress, Config, effective, load, to_ascii
+from boshgate.config import BackendAddress, Config, effective, load, to_ascii, to_unicode
 from boshgate.errors import ConfigError
 
 
@@ -27,9 +27,25 @@ def test_defaults_are_usable() -> None:
     assert (config.bosh.path, config.websocket.path) == ("/http-bind", "/xmpp-websocket")
 
 
+@pytest.mark.rule("G8", "N5")
 def test_a_request_is_answered_before_the_usual_proxy_cuts_it() -> None:
     assert load().bosh.max_wait < 60
     assert load().websocket.ping_interval < 60
+    assert load().limits.connect_timeout < load().bosh.max_wait
+
+
+@pytest.mark.parametrize(
+    ("domain", "written"),
+    [
+        ("example.org", "example.org"),
+        ("xn--bcher-kva.example", "b\u00fccher.example"),
+        ("xn--strae-oqa.example", "xn--strae-oqa.example"),  # IDNA 2008 only
+        ("xn--.example", "xn--.example"),
+        ("127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_a_folded_domain_is_written_with_u_labels(domain: str, written: str) -> None:
+    assert to_unicode(domain) == written
 
 
 def test_environment_over_file_and_flags_over_environment(

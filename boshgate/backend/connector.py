@@ -15,7 +15,7 @@ from typing import Final
 
 from boshgate.backend.opening import Adopt, Opening
 from boshgate.backend.tls import client_context
-from boshgate.config import BackendAddress, Domain, LimitsTable
+from boshgate.config import BackendAddress, Domain, LimitsTable, to_unicode
 from boshgate.errors import ConfigError, ConnectFailed
 from boshgate.xmpp.framer import Framer
 from boshgate.xmpp.negotiation import Negotiation, Tls
@@ -53,11 +53,13 @@ async def resolve(host: str, port: int) -> list[str]:
 class Connector:
     """Opens connections to the servers of *domain*. Raises ConfigError if its ``ca_file`` is of no use."""
 
-    __slots__ = ("_contexts", "backends", "domain", "keep_location", "limits")
+    __slots__ = ("_contexts", "backends", "domain", "keep_location", "limits", "to")
 
     def __init__(self, domain: Domain, limits: LimitsTable) -> None:
         self.domain = domain.name
-        """The folded name: ``to`` on the wire, SNI, and the name the certificate must have."""
+        """The folded name in A-labels: SNI (XEP-0368 section 3), and the name the certificate must have."""
+        self.to = to_unicode(domain.name)
+        """The name in the stream header (RFC 6120 section 4.7.2)."""
         self.backends = domain.backends
         self.limits = limits
         self.keep_location = domain.keep_location
@@ -122,7 +124,7 @@ class _Attempt:
         addresses = await self._resolve()
         for index, address in enumerate(addresses):
             negotiation = Negotiation(
-                to=connector.domain, tls=TLS_BY_SCHEME[self._backend.scheme], from_=from_, lang=lang
+                to=connector.to, tls=TLS_BY_SCHEME[self._backend.scheme], from_=from_, lang=lang
             )
             framer = Framer(
                 max_element_bytes=connector.limits.max_backend_stanza_bytes, inherit_lang=inherit_lang

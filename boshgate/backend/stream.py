@@ -146,7 +146,7 @@ class BackendStream(asyncio.Protocol):
         assert self._framer is not None, "it came with the transport"
         self.restart_allowed = False
         self._framer.reset()
-        header = stream_header(to=self._connector.domain, from_=bare_jid(from_), lang=language(lang))
+        header = stream_header(to=self._connector.to, from_=bare_jid(from_), lang=language(lang))
         self._send(header)
 
     def close(self) -> None:

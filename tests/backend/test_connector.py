@@ -8,19 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trustme
 
 from boshgate.backend import connector
 from boshgate.backend.opening import Opening
 from boshgate.backend.pool import Backends
 from boshgate.config import Config, Domain
 from boshgate.errors import ConfigError, ConnectFailed
-from tests.backend.conftest import OpenStream, Pki
+from tests.backend.conftest import OpenStream, Pki, server_context
 from tests.backend.scripted import (
     END,
     FEATURES,
     HEADER,
     PATIENCE,
     PROCEED,
+    SASL,
     STARTTLS_FEATURES,
     TLS,
     Client,
@@ -60,7 +62,7 @@ async def good(peer: Peer) -> None:
 # tcp://
 
 
-@pytest.mark.rule("T10", "T11", "T12", "T13", "T14", "T15", "B1")
+@pytest.mark.rule("T10", "T11", "T12", "T13", "T14", "T15", "B1", "T22")
 async def test_tcp_is_plain(open_stream: OpenStream) -> None:  # contract of the scheme
     async def script(peer: Peer) -> None:
         assert await peer.hears_header() == HEADER_WITH_FROM
@@ -111,7 +113,7 @@ async def test_tcp_to_a_server_that_requires_tls_fails(open_stream: OpenStream) 
 # xmpp://
 
 
-@pytest.mark.rule("N10", "N11", "N12", "T14", "P16", "HC18", "X2")
+@pytest.mark.rule("N10", "N11", "N12", "T14", "P16", "HC18", "X2", "N6", "T22")
 @pytest.mark.parametrize("split", [in_one, byte_by_byte])
 async def test_starttls_comes_before_anything_of_the_client(
     open_stream: OpenStream, pki: Pki, split: Callable[[str], list[str]]
@@ -203,7 +205,7 @@ async def test_nothing_goes_out_in_clear_if_starttls_is_refused(open_stream: Ope
         assert "refused STARTTLS" in await failure(client)
 
 
-@pytest.mark.rule("N11", "HC18")
+@pytest.mark.rule("N11")
 @pytest.mark.parametrize("injected", ["<stream:features/>", "<stream:feat", HEADER, END, "\x16\x03\x03"])
 async def test_data_injected_after_proceed_ends_it(open_stream: OpenStream, injected: str) -> None:
     async def script(peer: Peer) -> None:
@@ -289,6 +291,67 @@ async def test_direct_tls_from_the_first_byte(open_stream: OpenStream, pki: Pki)
         stream.abort()
         await client.closed()
     assert (names, alpn) == (["example.org"], ["xmpp-client"])
+
+
+@pytest.mark.rule("N6")
+async def test_direct_tls_is_not_followed_by_starttls(open_stream: OpenStream, pki: Pki) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.starts_tls(pki.good)
+        await peer.hears_header()
+        await peer.says(HEADER + STARTTLS_FEATURES)
+        assert await peer.hears_rest() == ""
+
+    client = Client()
+    async with ScriptedServer(script) as server:
+        stream = open_stream(client, f"xmpps://127.0.0.1:{server.port}")
+        await client.opened()
+        assert "starttls" not in await client.received()
+        stream.abort()
+        await client.closed()
+
+
+@pytest.mark.rule("N7", "N8", "T10")
+@pytest.mark.parametrize("scheme", ["xmpp", "xmpps"])
+async def test_a_domain_is_written_with_u_labels_and_secured_with_a_labels(
+    tmp_path: Path, scheme: str
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate = server_context(authority.issue_cert("xn--bcher-kva.example"))
+    names: list[str | None] = []
+    certificate.sni_callback = lambda _tls, name, _context: names.append(name)
+
+    async def script(peer: Peer) -> None:
+        if scheme == "xmpps":
+            await peer.starts_tls(certificate)
+        heard = await peer.negotiates(certificate if scheme == "xmpp" else None)
+        assert " to='b\u00fccher.example' " in heard
+        await peer.hears("<auth/>")
+        await peer.says(f"<success {SASL}/>")
+        assert await peer.hears_header() == heard
+        await peer.hears_rest()
+
+    client = Client()
+    async with ScriptedServer(script) as server:
+        backend = f"{scheme}://127.0.0.1:{server.port}"
+        domain = {"name": "B\u00fccher.example", "backends": [backend], "ca_file": tmp_path / "ca.pem"}
+        backends = Backends(Config(domains=(Domain.model_validate(domain),)))
+        stream = backends.open_stream(
+            to="xn--bcher-kva.example",
+            from_=None,
+            lang=None,
+            handler=client,
+            inherit_lang=False,
+            client_address=None,
+        )
+        stream.write(b"<auth/>")
+        await client.opened()
+        assert "PLAIN" in await client.received()
+        assert "<success" in await client.received()
+        stream.restart(to=None, from_=None, lang=None)
+        stream.abort()
+        await client.closed()
+    assert names == ["xn--bcher-kva.example"]
 
 
 @pytest.mark.rule("F7", "N13")
@@ -519,12 +582,12 @@ async def test_the_final_failure_names_every_backend(open_stream: OpenStream, pk
         )
 
 
-@pytest.mark.rule("N5")
-async def test_all_addresses_of_a_name_are_tried(
+@pytest.mark.rule("N1", "N5")
+async def test_all_addresses_of_the_configured_name_are_tried(
     open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def resolve(host: str, port: int) -> list[str]:
-        assert host == "xmpp.example.org"
+        assert host == "xmpp.example.org", "not what DNS says of example.org"
         return ["127.0.0.2", "127.0.0.1"]  # nobody listens on the first
 
     monkeypatch.setattr(connector, "resolve", resolve)
@@ -558,7 +621,7 @@ async def test_names_resolve_to_each_address_once() -> None:
     [
         (HEADER + "<!-- hello -->", "restricted-xml"),
         (HEADER + "<stream:features></oops>", "not-well-formed"),
-        (HEADER.replace("http://etherx.jabber.org/streams", "urn:wrong"), ""),
+        (HEADER.replace("http://etherx.jabber.org/streams", "urn:wrong"), "invalid-namespace"),
     ],
 )
 async def test_a_server_that_sends_no_stream_is_told(
