@@ -262,7 +262,9 @@ class BackendStream(asyncio.Protocol):
             for event in events:
                 if type(event) is Element:
                     elements.append(self._notice(event) if event.name in NOTICED else event)
-                    continue
+                    if event.name != STREAM_ERROR:
+                        continue
+                    # RFC 6120 4.9.1.1: whatever stands behind it, the stream is over.
                 self._deliver(elements)
                 elements = []
                 if isinstance(event, StreamOpened):

@@ -76,14 +76,16 @@ class Peer:
     async def hears_rest_in_bytes(self) -> bytes:
         """Like `hears_rest`, for what may be no text."""
         self._transport.resume_reading()
-        while chunk := await self._reader.read(65536):
-            self._unread += chunk
+        async with asyncio.timeout(PATIENCE):
+            while chunk := await self._reader.read(65536):
+                self._unread += chunk
         rest, self._unread = self._unread, b""
         return rest
 
     async def _read_more(self, why: str) -> None:
         self._transport.resume_reading()
-        chunk = await self._reader.read(65536)
+        async with asyncio.timeout(PATIENCE):
+            chunk = await self._reader.read(65536)
         assert chunk, f"end of the connection while {why}; unread: {self._unread!r}"
         self._unread += chunk
 

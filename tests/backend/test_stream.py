@@ -457,9 +457,9 @@ async def test_a_connection_lost_without_an_end_tag(
         talk.stream.resume_reading()
 
 
-@pytest.mark.rule("T7")
+@pytest.mark.rule("T7", "N14")
 @pytest.mark.parametrize("how", [Peer.ends, Peer.resets])
-async def test_an_open_stream_that_is_lost(
+async def test_an_open_stream_that_is_lost_is_not_opened_again(
     open_stream: OpenStream, ready: Ready, scheme: str, how: Callable[[Peer], None]
 ) -> None:
     async def script(peer: Peer) -> None:
@@ -471,6 +471,8 @@ async def test_an_open_stream_that_is_lost(
         await talk.opened()
         talk.stream.write(b"<bye/>")
         assert isinstance(await talk.client.closed(), ConnectionLost)
+        assert talk.stream._task is None
+        assert server.connections == 1
     assert len(talk.client.calls) == 3
 
 
@@ -600,17 +602,18 @@ async def test_bad_xml_after_our_end_tag_is_not_answered(open_stream: OpenStream
 
 
 @pytest.mark.rule("T23", "T26", "HC13")
-@pytest.mark.parametrize("end", [END, ""])
+@pytest.mark.parametrize("condition", ["conflict", "reset"])
+@pytest.mark.parametrize("end", [END, "", "<b/>"])
 async def test_a_stream_error_is_delivered_then_the_stream_is_closed(
-    open_stream: OpenStream, ready: Ready, scheme: str, end: str
+    open_stream: OpenStream, ready: Ready, scheme: str, end: str, condition: str
 ) -> None:
-    error = "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+    error = f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
 
     async def script(peer: Peer) -> None:
         await peer.says("<a/>" + error + end)
         assert await peer.hears(END) == END
-        if not end:
-            await peer.says("<b/>" + END)
+        if end != END:
+            await peer.says(END if end else "<b/>" + END)
         assert await peer.hears_rest() == ""
 
     async with ScriptedServer(ready(script)) as server:
@@ -618,8 +621,8 @@ async def test_a_stream_error_is_delivered_then_the_stream_is_closed(
         await talk.opened()
         received = await talk.client.received()
         assert received.startswith("<a xmlns='jabber:client'/><stream:error ")
-        assert "<conflict" in received
-        if not end:
+        assert f"<{condition} " in received
+        if end != END:
             assert await talk.client.received() == "<b xmlns='jabber:client'/>"
         assert await talk.client.next() == Closed(None)
 
