@@ -44,6 +44,9 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
+        if root_path := scope.get("root_path"):
+            # Mounted, or behind a proxy that cuts a prefix off: ASGI has it in front of the path.
+            scope = {**scope, "path": scope["path"].removeprefix(root_path), "root_path": ""}
         if scope["type"] == "http":
             endpoint: ASGIApp
             if scope["path"] == self.config.bosh.path:
