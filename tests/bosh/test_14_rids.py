@@ -4,7 +4,7 @@ import pytest
 
 from boshgate.bosh.events import CloseStream
 from boshgate.errors import BindingError
-from tests.bosh.chat import EMPTY, Chat, message
+from tests.bosh.chat import EMPTY, Chat, message, request
 
 GONE = ("terminate", "item-not-found")
 
@@ -86,7 +86,7 @@ def test_creation_response_can_be_asked_for_with_the_sid(chat: Chat) -> None:
 
 
 @pytest.mark.rule("R7", "X6")
-def test_too_low_and_too_high_rids_get_the_same_bytes() -> None:
+def test_too_low_and_too_high_rids_get_the_same_bytes() -> None:  # attack S9
     bodies = set()
     for rid in (1, 90, 103, 2**53 - 1):
         chat = Chat()
@@ -102,6 +102,20 @@ def test_altered_repeat_of_an_answered_request_is_never_processed(chat: Chat) ->
     assert chat.post(message("m2"), rid=101).end == GONE
     assert chat.stanzas == [message("m1")]
     assert not chat.alive
+
+
+@pytest.mark.rule("R9")
+@pytest.mark.parametrize("ids", [("Aa", "BB"), ("plumless", "buckeroo")], ids=["String.hashCode", "CRC-32"])
+def test_repeats_are_not_compared_by_a_hash_that_collides(ids: tuple[str, str]) -> None:  # attack S24
+    chat = Chat()
+    chat.open()
+    first, second = (request(101, message(id_), sid="SID").digest for id_ in ids)
+    assert first != second
+    assert first is not None
+    assert len(first) >= 16
+    chat.post(message(ids[0]), rid=101)
+    assert chat.post(message(ids[1]), rid=101).end == GONE
+    assert chat.stanzas == [message(ids[0])]
 
 
 @pytest.mark.rule("R9")
@@ -305,7 +319,7 @@ def test_repeat_that_breaks_does_not_break_the_request_it_replaced(chat: Chat) -
 
 
 @pytest.mark.parametrize("rid", [1, 2**53 - 3])
-def test_rids_may_be_small_and_large(rid: int) -> None:
+def test_rids_may_be_small_and_large(rid: int) -> None:  # attack S22
     chat = Chat(rid=rid)
     chat.open()
     chat.post(message("m1"))

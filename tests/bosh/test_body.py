@@ -118,7 +118,7 @@ def test_rid_is_a_positive_integer(rid: str) -> None:
     ["", "0", "-1", "+1", " 1", "1 ", "1.0", "1e9", "0x1", "1_000", "١٢٣", "²", str(RID_MAX + 1), "9" * 17,
      "1" * 5000],
 )  # fmt: skip
-def test_anything_else_is_bad_request(rid: str) -> None:
+def test_anything_else_is_bad_request(rid: str) -> None:  # attack S22
     assert condition(f"<body rid='{rid}' {HB}/>") == "bad-request"
     assert condition(f"<body {HB}/>") == "bad-request"
 

@@ -22,8 +22,8 @@ def test_without_a_proxy_the_peer_is_the_client() -> None:
     assert client_of(scope("192.0.2.1"), TRUSTED) == Client("192.0.2.1", secure=False)
 
 
-@pytest.mark.rule("X1")
-def test_an_untrusted_peer_is_not_believed() -> None:
+@pytest.mark.rule("X1", "G7")
+def test_an_untrusted_peer_is_not_believed() -> None:  # attack S11
     headers = [("X-Forwarded-For", "198.51.100.1"), ("Forwarded", "for=198.51.100.2;proto=https")]
     assert client_of(scope("192.0.2.1", *headers), TRUSTED) == Client("192.0.2.1", secure=False)
 
@@ -44,11 +44,11 @@ def test_an_untrusted_peer_is_not_believed() -> None:
         (", ".join(["198.51.100.7"] + ["10.0.0.1"] * 1000), "10.0.0.1"),
     ],
 )
-def test_x_forwarded_for_is_read_from_right_to_left(value: str, address: str) -> None:
+def test_x_forwarded_for_is_read_from_right_to_left(value: str, address: str) -> None:  # attack S11
     assert client_of(scope("127.0.0.1", ("X-Forwarded-For", value)), TRUSTED).address == address
 
 
-@pytest.mark.rule("X1")
+@pytest.mark.rule("X1", "G7")
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -68,7 +68,7 @@ def test_forwarded_wins_over_x_forwarded_for() -> None:
     assert client_of(scope("127.0.0.1", *headers), TRUSTED).address == "198.51.100.2"
 
 
-@pytest.mark.rule("X1")
+@pytest.mark.rule("X1", "G7")
 @pytest.mark.parametrize(
     ("protocol", "chain", "secure"),
     [

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import zlib
 
 import pytest
 
@@ -70,8 +71,10 @@ def stanza(size: int) -> bytes:
 
 @pytest.mark.rule("WS24")
 @pytest.mark.parametrize("fragments", [1, 3])
-async def test_a_stanza_of_the_limit_passes(small: Front, xmpp_server: XmppServer, fragments: int) -> None:
-    raw, peer = await open_stream(small, xmpp_server)  # attack S6, S18
+async def test_a_stanza_of_the_limit_passes(
+    small: Front, xmpp_server: XmppServer, fragments: int
+) -> None:  # attack S6, attack S7, attack S18
+    raw, peer = await open_stream(small, xmpp_server)
     whole = stanza(LIMIT)
     step = -(-len(whole) // fragments)
     for at in range(0, len(whole), step):
@@ -80,12 +83,12 @@ async def test_a_stanza_of_the_limit_passes(small: Front, xmpp_server: XmppServe
     assert await peer.hears("</message>") == whole.decode()
 
 
-@pytest.mark.rule("HC24f", "WS24", "WS25")
+@pytest.mark.rule("HC24", "WS24", "WS25")
 @pytest.mark.parametrize("fragments", [1, 3])
 @pytest.mark.parametrize("size", [LIMIT + 1, 2 * LIMIT])
 async def test_a_larger_one_ends_the_session(
     small: Front, xmpp_server: XmppServer, size: int, fragments: int
-) -> None:
+) -> None:  # attack S6, attack S7
     raw, peer = await open_stream(small, xmpp_server)
     whole = stanza(size)
     step = -(-len(whole) // fragments)
@@ -144,6 +147,7 @@ async def test_a_length_is_not_trusted_before_open(small: Front, xmpp_server: Xm
         (frame(CONTINUATION, b"<a/>"), 1002),  # of nothing
         (frame(TEXT, b"<", fin=False) + frame(TEXT, b"a/>"), 1002),
         (frame(PING, b"x" * 126), 1002),
+        (frame(TEXT | 0x40, zlib.compress(b"x" * 100_000)), 1002),  # RSV1: attack S8
     ],
     ids=[
         "binary",
@@ -156,6 +160,7 @@ async def test_a_length_is_not_trusted_before_open(small: Front, xmpp_server: Xm
         "of nothing",
         "within",
         "ping",
+        "compressed",
     ],
 )
 async def test_what_is_no_text_frame_ends_the_session(
@@ -195,7 +200,7 @@ async def test_a_close_frame_without_a_code(small: Front, xmpp_server: XmppServe
     assert await raw.rest() == b"\x88\x00"
 
 
-@pytest.mark.rule("HC24i")
+@pytest.mark.rule("HC24")
 async def test_pings_of_a_client_that_does_not_read_are_not_kept(
     small: Front, xmpp_server: XmppServer
 ) -> None:

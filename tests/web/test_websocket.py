@@ -87,7 +87,7 @@ async def test_another_path_is_refused(front: Front) -> None:
 
 
 @pytest.mark.rule("WS26")
-async def test_compression_is_declined(front: Front) -> None:
+async def test_compression_is_declined(front: Front) -> None:  # attack S8
     websocket = await front.websocket(compression="deflate")
     assert websocket.protocol.extensions == []
 
