@@ -153,6 +153,7 @@ async def shut_down(front: Front) -> "asyncio.Task[None]":
     return stopping
 
 
+@pytest.mark.rule("G3")
 async def test_held_requests_are_answered(front: Front, xmpp_server: XmppServer) -> None:
     chats = [Chat(front) for _ in range(3)]
     held = []

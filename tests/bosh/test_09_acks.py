@@ -120,7 +120,7 @@ def test_ack_that_is_no_number_is_a_bad_request(acking: Chat) -> None:
 
 
 @pytest.mark.rule("A8")
-def test_buffer_has_a_limit_for_who_never_acknowledges() -> None:
+def test_buffer_has_a_limit_for_who_never_acknowledges() -> None:  # attack S16
     chat = begin(max_unacknowledged_bytes=3000)
     for rid in range(101, 200):
         chat.post(rid=rid, ack=100)
@@ -230,23 +230,3 @@ def test_response_that_is_no_longer_there_is_not_reported() -> None:
         chat.post(rid=rid)
     chat.wait(2)
     assert chat.post(rid=105, ack=100).held
-
-
-@pytest.mark.rule("HC9")
-def test_hc9_acknowledgement_bookkeeping() -> None:
-    chat = begin()
-    assert chat.creation.attributes["ack"] == "100"
-    first = chat.post(rid=101)
-    second = chat.post(rid=102)
-    assert first.attributes == {"ack": "102"}
-    chat.server(message("m1"))
-    assert second.attributes == {}
-    for rid in (103, 104):
-        chat.post(message(f"m{rid}"), rid=rid, ack=102)
-        chat.server(message(f"answer{rid}"))
-    chat.wait(2)
-    assert chat.post(rid=105, ack=102).attributes == {"report": "103", "time": "2000"}
-    assert chat.post(message("m103"), rid=103, ack=102).payloads == ["answer103"]
-    assert chat.stanzas == [message("m103"), message("m104")]
-    assert chat.post(rid=106).held
-    assert len(chat.session._responder.replies) == 0

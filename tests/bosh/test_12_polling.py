@@ -35,19 +35,6 @@ def test_polls_in_time_are_answered_at_once(poller: Chat) -> None:
     assert poller.post().payloads == ["m1"]
 
 
-@pytest.mark.rule("O3", "HC11")
-def test_hc11_polling_session() -> None:
-    chat = begin()
-    chat.server(message("m1"))
-    assert chat.post().payloads == ["m1"]
-    chat.wait(1)
-    assert chat.post().body == EMPTY
-    chat.wait(1)
-    assert chat.post(rid=104).end == VIOLATION
-    assert chat.ended is not None
-    assert chat.ended.condition == "policy-violation"
-
-
 @pytest.mark.rule("O6")
 @pytest.mark.parametrize("attributes", [{"wait": 0}, {"hold": 0}, {"wait": 0, "hold": 0}])
 def test_either_number_makes_it_a_polling_session(attributes: dict[str, int]) -> None:
@@ -67,7 +54,7 @@ def test_either_number_makes_it_a_polling_session(attributes: dict[str, int]) ->
     ],
     ids=["stanza", "restart", "terminate", "pause"],
 )
-def test_hc11_what_is_no_poll_may_come_at_any_time(poller: Chat, something: Callable[[Chat], Any]) -> None:
+def test_what_is_no_poll_may_come_at_any_time(poller: Chat, something: Callable[[Chat], Any]) -> None:
     poller.server(SUCCESS)
     poller.post()
     poller.wait(5)
@@ -78,14 +65,6 @@ def test_hc11_what_is_no_poll_may_come_at_any_time(poller: Chat, something: Call
     poller.wait(0.1)
     if poller.alive:
         assert poller.post().type is None  # the poll before it was not the last request
-
-
-@pytest.mark.rule("O3", "HC11")
-def test_hc11_in_a_normal_session_that_rhythm_is_no_violation(chat: Chat) -> None:
-    for _ in range(20):
-        chat.post()
-        chat.wait(0.1)
-    assert chat.alive
 
 
 @pytest.mark.rule("O3")

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from boshgate.bosh.body import EMPTY
 from boshgate.bosh.keys import Keys, begin_keys
 from boshgate.errors import BindingError
 from tests.bosh.chat import FEATURES, Chat, message, request
@@ -69,36 +68,6 @@ def test_missing_or_wrong_key_ends_the_session_unprocessed(attributes: dict[str,
     assert chat.stanzas == []
     assert chat.ended is not None
     assert (chat.ended.condition, chat.ended.discarded) == ("item-not-found", 1)
-
-
-@pytest.mark.rule("HC14")
-def test_hc14_wrong_key_with_another_request_held() -> None:
-    keys = sequence("seed", 3)
-    chat = begin(keys[0])
-    held = chat.post(key=keys[1])
-    assert chat.post(message("m1"), key=keys[1]).end == NOT_FOUND
-    assert held.end == ("terminate", "other-request")
-    assert chat.stanzas == []
-
-
-@pytest.mark.rule("K2", "K3", "K4", "K5", "HC15")
-def test_hc15_key_sequence_with_disorder() -> None:
-    old, new = sequence("seed", 4), sequence("other", 3)
-    upper = sequence("SEED", 2)
-    chat = begin(old[0].upper())
-    second = chat.post(message("m2"), rid=102, key=old[2])
-    assert chat.alive
-    first = chat.post(message("m1"), rid=101, key=old[1])
-    assert first.body == EMPTY.decode()
-    assert chat.post(message("m1"), rid=101, key=old[1]).body == first.body
-    assert second.held
-    third = chat.post(message("m3"), rid=103, key=old[3], newkey=new[0])
-    fourth = chat.post(message("m4"), rid=104, key=new[1])
-    assert third.body == EMPTY.decode()
-    assert fourth.held
-    assert chat.post(rid=105, key=new[2], newkey=upper[0]).held
-    assert chat.stanzas == [message(f"m{number}") for number in range(1, 5)]
-    assert chat.post(rid=106, key=new[2]).end == NOT_FOUND
 
 
 @pytest.mark.rule("K5")

@@ -14,6 +14,8 @@ class Recording:
 
     from_client: bytearray = field(default_factory=bytearray)
     from_server: bytearray = field(default_factory=bytearray)
+    client_ended: bool = False
+    """Whether the client has sent FIN."""
 
 
 class _Proxy:
@@ -72,7 +74,10 @@ class RecordingProxy(_Proxy):
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, server_writer, recording.from_client))
+                sending = group.create_task(_copy(reader, server_writer, recording.from_client))
+                sending.add_done_callback(
+                    lambda task: setattr(recording, "client_ended", not task.cancelled())
+                )
                 group.create_task(_copy(server_reader, writer, recording.from_server))
         except* ConnectionError:
             pass

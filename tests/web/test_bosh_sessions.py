@@ -69,42 +69,6 @@ async def test_a_new_request_frees_the_held_one(chat: Chat) -> None:
     second.cancel()
 
 
-@pytest.mark.rule("HC8")
-async def test_a_client_that_hung_up_gets_its_answer_with_the_same_rid(
-    front: Front, chat: Chat, xmpp_server: XmppServer
-) -> None:
-    await chat.create()
-    server = await xmpp_server.accept()
-    request = post(chat.body())
-    raw = await front.raw()
-    await raw.send(request)
-    await eventually(lambda: front.gateway.metrics.bosh.requests == 2)
-    await raw.close()
-    await eventually(lambda: not front.server.server_state.tasks)
-    await server.says("<message id='a1'/>")
-    again = await front.raw()
-    await again.send(request)
-    assert "id='a1'" in (await again.answer()).body
-    once_more = await front.raw()
-    await once_more.send(request)
-    assert "id='a1'" in (await once_more.answer()).body  # HC1: from the buffer
-
-
-@pytest.mark.rule("HC2")
-async def test_a_repeat_takes_over_from_the_connection_before(
-    front: Front, chat: Chat, xmpp_server: XmppServer
-) -> None:
-    await chat.create()
-    server = await xmpp_server.accept()
-    request = chat.body()
-    first = asyncio.create_task(front.post(request))
-    await eventually(lambda: front.gateway.metrics.bosh.requests == 2)
-    second = asyncio.create_task(front.post(request))
-    assert (await first).text == f"{BODY} type='error'/>"
-    await server.says("<message id='a1'/>")
-    assert "id='a1'" in (await second).text
-
-
 @pytest.mark.rule("I1", "C15")
 async def test_a_session_that_nobody_asks_for_ends(
     make_front: MakeFront, xmpp_server: XmppServer, log: pytest.LogCaptureFixture

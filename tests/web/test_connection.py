@@ -9,7 +9,6 @@ from tests.web.conftest import MakeFront
 from tests.web.front import (
     CLOSE,
     DOMAIN,
-    DOWN,
     END,
     FRAMING,
     OPEN,
@@ -151,15 +150,6 @@ async def test_what_cannot_open_a_stream_gets_open_error_close(
     assert xmpp_server.connections == 0
 
 
-@pytest.mark.rule("HC20", "WS12", "WS14")
-async def test_a_server_that_is_down(front: Front) -> None:
-    talk = Talk(await front.websocket())
-    await talk.says(OPEN.replace(DOMAIN, DOWN))
-    assert f" from='{DOWN}' " in await talk.hears("<open ")
-    await talk.hears_error("remote-connection-failed")
-    assert await talk.hears_end() == 1000  # WS14: the client never answers <close/>
-
-
 @pytest.mark.rule("WS28")
 async def test_close_before_open(front: Front, xmpp_server: XmppServer) -> None:
     talk = Talk(await front.websocket())
@@ -264,18 +254,6 @@ async def test_success_of_sasl2_needs_no_open(conversation: tuple[Talk, Peer]) -
 # --- Messages (section 3.3.3) ---------------------------------------------------------------------------
 
 
-@pytest.mark.rule("HC17", "WS4", "WS5", "WS20")
-async def test_one_message_for_each_element(conversation: tuple[Talk, Peer]) -> None:
-    talk, peer = conversation
-    await peer.says("<message id='a1'/><presence/><iq id='a2'/>")
-    await talk.hears("<message xmlns='jabber:client' ", "<presence ", "<iq ")
-    whole = "<message id='a3'><body>\U0001f600<![CDATA[<]]></body></message>".encode()
-    await peer.says(b" ", *[whole[at : at + 1] for at in range(len(whole))], b"\n  ")
-    assert "\U0001f600<![CDATA[<]]>" in await talk.hears("<message xmlns='jabber:client' id='a3'>")
-    await peer.says("<message id='a4'/>")
-    await talk.hears("<message xmlns='jabber:client' id='a4'")  # WS20: no message for white space
-
-
 @pytest.mark.rule("WS23", "WS27", "SM2")
 async def test_a_stanza_goes_as_it_is(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
@@ -331,29 +309,3 @@ async def test_a_bad_message_ends_the_stream(
     await talk.says(CLOSE)
     assert await talk.hears_end() == 1000
     assert await peer.hears_rest() == message(1) + END
-
-
-@pytest.mark.rule("HC24g", "WS22")
-async def test_starttls_fails_and_ends_the_stream(conversation: tuple[Talk, Peer]) -> None:
-    talk, peer = conversation
-    await talk.says("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-    await talk.hears("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", CLOSE)
-    assert await peer.hears_rest() == END
-
-
-@pytest.mark.rule("HC24g")
-async def test_compression_of_the_stream_is_refused(conversation: tuple[Talk, Peer]) -> None:
-    talk, peer = conversation
-    await talk.says("<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>")
-    assert "<unsupported-method/>" in await talk.hears(
-        "<failure xmlns='http://jabber.org/protocol/compress'>"
-    )
-    await talk.says(message(1))
-    assert await peer.hears("</message>") == message(1)
-
-
-async def test_a_stream_error_of_the_client_ends_its_stream(conversation: tuple[Talk, Peer]) -> None:
-    talk, peer = conversation
-    await talk.says("<error xmlns='http://etherx.jabber.org/streams'/>")
-    await talk.hears(CLOSE)
-    assert await peer.hears_rest() == END

@@ -32,19 +32,6 @@ SIZE, COUNT = 100_000, 200
 # --- Closing (section 3.6) ------------------------------------------------------------------------------
 
 
-@pytest.mark.rule("HC21", "WS14")
-async def test_the_client_closes(front: Front, conversation: tuple[Talk, Peer]) -> None:
-    talk, peer = conversation
-    await talk.says(message(1), CLOSE)
-    assert await peer.hears(END) == message(1) + END
-    await peer.says("<message id='a1'/><message id='a2'/>" + END)
-    for last in ("<message xmlns='jabber:client' id='a1'", "<message xmlns='jabber:client' id='a2'", CLOSE):
-        await talk.hears(last)
-    assert await talk.leaves() == 1000
-    await eventually(lambda: not front.gateway.websocket.connections)
-    assert front.metric("sessions_closed_total", transport="websocket", reason="client closed") == 1
-
-
 @pytest.mark.rule("WS14")
 async def test_the_client_closes_and_says_no_more(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
@@ -73,18 +60,6 @@ async def test_nothing_of_a_client_follows_its_close(front: Front, conversation:
     await talk.hears(CLOSE)
     assert await talk.leaves() == 1000
     assert front.metric("elements_dropped_total", direction="to_server", reason="after close") == 1
-
-
-@pytest.mark.rule("HC21", "WS14", "WS25")
-async def test_the_server_closes(front: Front, conversation: tuple[Talk, Peer]) -> None:
-    talk, peer = conversation
-    await peer.says("<message id='a1'/>" + END)
-    await talk.hears("<message ", CLOSE)
-    assert await peer.hears_rest() == END
-    await talk.says(CLOSE)
-    assert await talk.hears_end() == 1000
-    await eventually(lambda: not front.gateway.websocket.connections)
-    assert front.metric("sessions_closed_total", transport="websocket", reason="server closed") == 1
 
 
 @pytest.mark.rule("WS32")

@@ -111,7 +111,7 @@ def discovered(links: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-@pytest.mark.rule("D1", "D3", "HC25g")
+@pytest.mark.rule("D1", "D3")
 async def test_xrd(site: Site) -> None:
     answer = await site.ask()
     assert answer.status_code == 200
@@ -119,7 +119,7 @@ async def test_xrd(site: Site) -> None:
     assert xrd_links(answer) == LINKS
 
 
-@pytest.mark.rule("D2", "D3", "HC25g")
+@pytest.mark.rule("D2", "D3")
 async def test_jrd(site: Site) -> None:
     answer = await site.ask(JRD_PATH, accept="application/xrd+xml")
     assert answer.status_code == 200
@@ -171,7 +171,7 @@ async def test_without_accept_the_answer_is_xrd(site: Site) -> None:  # RFC 6415
     assert (status, body[:5]) == (200, "<?xml")
 
 
-@pytest.mark.rule("D4", "HC25g")
+@pytest.mark.rule("D4")
 async def test_it_is_refused_in_clear_text(site: Site) -> None:
     for path in (XRD_PATH, JRD_PATH):
         answer = await site.ask(path, X_Forwarded_Proto="http")
@@ -233,7 +233,7 @@ async def test_the_test_switch_allows_clear_text(
     ]
 
 
-@pytest.mark.rule("D5", "HC25g")
+@pytest.mark.rule("D5")
 @pytest.mark.parametrize("path", [XRD_PATH, JRD_PATH])
 async def test_every_origin_may_read_it(site: Site, path: str) -> None:
     for answer in (
@@ -317,7 +317,7 @@ async def test_the_domain_is_chosen_by_host(site: Site, host: str) -> None:
     assert xrd_links(await site.ask(host=host)) == LINKS
 
 
-@pytest.mark.rule("D7", "HC25g")
+@pytest.mark.rule("D7")
 @pytest.mark.parametrize(
     "host",
     [
