@@ -199,6 +199,10 @@ class BoshTable(Table):
     """Compress long responses for clients that accept it (section 5). Who can send a user messages, and sees
     how long the encrypted responses are, may guess at what else is in them (BREACH): ``false`` ends
     that, and costs bandwidth."""
+    max_streams: Annotated[int, Field(ge=1, le=16)] = 4
+    """Most streams in one session at once (section 16); 1 switches multiple streams off.
+
+    Each after the first counts as a session in ``[limits]``."""
 
 
 class WebSocketTable(Table):
@@ -222,7 +226,7 @@ class LimitsTable(Table):
     max_backend_stanza_bytes: Annotated[int, Field(ge=10_000, le=256 << 20)] = 10 << 20
     """Largest stanza from the XMPP server, bytes."""
     max_pending_bytes: Annotated[int, Field(ge=10_000, le=1 << 30)] = 256 << 10
-    """Bytes waiting for a client from which on its XMPP server is not read (backpressure)."""
+    """Bytes waiting for a client on one stream from which on its XMPP server is not read (backpressure)."""
     max_payloads: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Most elements in one BOSH request."""
     max_sessions: Annotated[int, Field(ge=1)] = 20_000

@@ -3,7 +3,7 @@
 The way in is `boshgate.bosh.session.Session`; its inputs take `now` in integer milliseconds, and after each
 of them the caller empties `next_event()` and asks `get_timer()`::
 
-    Session(sid, stream, exchange, request: Body, policy: SessionPolicy, now)    # raises BindingError
+    Session(sid, new_name, exchange, request: Body, policy: SessionPolicy, now)  # raises BindingError
     .receive_request(exchange, body, now)            .exchange_lost(exchange, now)
     .stream_opened(stream, *, authid, from_, version, now)
     .receive_payloads(stream, payloads, now)         .stream_closed(stream, condition | None, now)
@@ -24,5 +24,6 @@ of them the caller empties `next_event()` and asks `get_timer()`::
 - `SessionPolicy.accept` announces the codings that the caller takes off requests before `parse_body` (7.2).
 - Each mechanism that few clients use is a machine of its own, and None where it is not used: `acks` (9),
   `keys` (15), `polling` (12).
-- Multiple streams (16) are not offered: no ``stream`` is announced, what asks for one is an empty request.
+- `new_name()` gives each stream a name (16.2). After the first one, `OpenStream` is a question: who cannot
+  open that stream says so by `stream_closed(stream, condition, now)`, and the session goes on without it.
 """

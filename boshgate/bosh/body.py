@@ -88,6 +88,11 @@ class Body:
         """XEP-0206 section 5: both forms of an xs:boolean are true."""
         return self.attributes.get(RESTART) in ("true", "1")
 
+    @property
+    def is_empty(self) -> bool:
+        """8: it brings nothing, and neither ends, restarts nor pauses anything."""
+        return not (self.payloads or self.is_restart or self.is_terminate or "pause" in self.attributes)
+
     def number(self, name: str, maximum: int) -> int | None:
         """Return attribute *name* as a number from 0 to *maximum*, None if absent.
 

@@ -92,7 +92,7 @@ def grant_session(request: Body, policy: SessionPolicy) -> Grant:
     )
 
 
-def creation_attributes(sid: str, grant: Grant, policy: SessionPolicy) -> dict[str, str]:
+def creation_attributes(sid: str, stream: str, grant: Grant, policy: SessionPolicy) -> dict[str, str]:
     """Return the attributes that belong to the creation response, and to no other one (7.2)."""
     # 7.2: the lower of both versions; minor is a number of its own: 1.10 is more than 1.6.
     major, minor = min(VERSION, grant.ver or VERSION)
@@ -111,7 +111,17 @@ def creation_attributes(sid: str, grant: Grant, policy: SessionPolicy) -> dict[s
         attributes["accept"] = policy.accept
     if policy.max_pause:
         attributes["maxpause"] = str(policy.max_pause)
+    if policy.max_streams > 1:
+        attributes["stream"] = stream  # 16.2
     return attributes
+
+
+def adds_stream(request: Body, policy: SessionPolicy) -> bool:
+    """Tell whether *request* asks for another stream: it has a ``to``, and is empty else (16.3).
+
+    Where none are offered that means nothing. A pause is none: its response is kept apart (10, 14.3).
+    """
+    return policy.max_streams > 1 and "to" in request.attributes and request.is_empty
 
 
 def grant_pause(request: Body, policy: SessionPolicy) -> int | None:

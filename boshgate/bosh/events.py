@@ -26,7 +26,11 @@ class Respond:
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """Open a stream to the domain *to* for a new session (7.1, XEP-0206 section 3)."""
+    """Open a stream to the domain *to*: the first one of the session (7.1, XEP-0206 section 3), or another.
+
+    Whether *to* is a domain that is served was decided before there was a session; it is still to be decided
+    for another stream (16.3), and a refusal is told by closing it with a condition.
+    """
 
     stream: str
     to: str

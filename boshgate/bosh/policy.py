@@ -20,8 +20,10 @@ class SessionPolicy:
     """12: ``polling``, the shortest polling interval; 0: none is announced."""
     accept: str = ""
     """7.2: the codings in which requests may come; empty: none."""
+    max_streams: int = 4
+    """16: streams of one session at a time; 1: no more than that one is offered, and none has a name."""
     max_pending_bytes: int = 256 << 10
-    """Bytes waiting for the client above which the server is not read; a quarter of it is the low water."""
+    """Bytes of a stream waiting for the client above which its server is not read; a quarter is low water."""
     max_response_bytes: int = 256 << 10
     """Bytes of payload in one response; a longer queue is split between elements (never inside one)."""
     reply_ms: int = 0
@@ -43,7 +45,7 @@ class SessionPolicy:
 
     @property
     def low_water(self) -> int:
-        """Bytes waiting for the client below which the server is read again."""
+        """Bytes of a stream waiting for the client below which the server is read again."""
         return self.max_pending_bytes // 4
 
     @property

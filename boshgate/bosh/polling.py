@@ -6,20 +6,22 @@ held sets free the oldest one, so that the limits can be reached only behind a r
 
 from boshgate.bosh.body import Body
 from boshgate.bosh.conditions import Condition
-from boshgate.bosh.creation import Grant
+from boshgate.bosh.creation import Grant, adds_stream
 from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.replies import Reply
-from boshgate.bosh.window import Request
+from boshgate.bosh.window import Arrival, Request
 from boshgate.errors import BindingError
 
 
 class Polls:
     """The polling of one session: when the newest empty request came (12)."""
 
-    __slots__ = ("_interval", "_last_at")
+    __slots__ = ("_interval", "_last_at", "_policy")
 
-    def __init__(self, interval: int) -> None:
-        self._interval = interval
+    def __init__(self, policy: SessionPolicy) -> None:
+        self._policy = policy
+        # A tenth is for clocks, and for the network, which may be quicker with the second request.
+        self._interval = policy.polling * 900
         self._last_at: int | None = None
 
     def receive(self, body: Body, last: Reply | None, now: int) -> None:
@@ -28,7 +30,7 @@ class Polls:
         Raises BindingError policy-violation: it is too early to ask again whether there is something.
         """
         last_at, self._last_at = self._last_at, None
-        if not is_poll(body):
+        if not is_poll(body, self._policy):
             return
         # 12: who has just received something may ask for more.
         if last_at is not None and now - last_at < self._interval and not _has_payloads(last):
@@ -38,27 +40,34 @@ class Polls:
 
 def begin_polls(grant: Grant, policy: SessionPolicy) -> Polls | None:
     """Return what watches over a session granted *grant*; None: it does not poll, or may as it likes (12)."""
-    # A tenth is for clocks, and for the network, which may be quicker with the second request.
-    return Polls(policy.polling * 900) if grant.polling and policy.polling else None
+    return Polls(policy) if grant.polling and policy.polling else None
 
 
-def is_poll(body: Body) -> bool:
+def is_poll(body: Body, policy: SessionPolicy) -> bool:
     """Tell whether *body* says nothing at all, but asks whether there is something (11, 12)."""
-    return not (body.payloads or body.is_restart or body.is_terminate or "pause" in body.attributes)
+    return body.is_empty and not adds_stream(body, policy)
 
 
-def check_simultaneous(body: Body, unanswered: list[Request], grant: Grant, polling: int, now: int) -> None:
+def check_early(
+    body: Body, arrival: Arrival, unanswered: list[Request], grant: Grant, policy: SessionPolicy, now: int
+) -> None:
     """Check that *body*, which a missing rid keeps from being answered, may come on top of *unanswered*.
 
-    Raises BindingError policy-violation: it is one too many (11), or an empty one less than *polling* seconds
-    after the one before.
+    Raises BindingError item-not-found: its rid is above the window (14.2); policy-violation: it is one too
+    many (11), or an empty one less than ``polling`` seconds after the one before.
     """
+    # 11: one request above the window may pause or terminate the session.
+    additional = body.is_terminate or (policy.max_pause > 0 and "pause" in body.attributes)
+    if arrival is Arrival.OUTSIDE or (arrival is Arrival.EXTRA and not additional):
+        raise BindingError(Condition.ITEM_NOT_FOUND, "rid above the window")
+    if additional:
+        return
     assert grant.requests > 1, "without a second request none can come too early"
     if len(unanswered) >= grant.requests:
         raise BindingError(Condition.POLICY_VIOLATION, "too many simultaneous requests")
-    if len(unanswered) == grant.requests - 1 and is_poll(body) and body.rid > unanswered[-1].rid:
+    if len(unanswered) == grant.requests - 1 and is_poll(body, policy) and body.rid > unanswered[-1].rid:
         newest = max(request.deadline for request in unanswered) - grant.patience_ms
-        if now - newest < polling * 1000:
+        if now - newest < policy.polling * 1000:
             raise BindingError(Condition.POLICY_VIOLATION, "requests too frequent")
 
 

@@ -5,7 +5,7 @@ Every response to somebody who waits is a sign of life: the time without request
 
 from boshgate.bosh.acks import begin_acks
 from boshgate.bosh.body import EMPTY, RECOVERABLE_ERROR, Body, terminal_body
-from boshgate.bosh.conditions import legacy_status
+from boshgate.bosh.conditions import Condition, legacy_status
 from boshgate.bosh.creation import Grant
 from boshgate.bosh.events import Event, Exchange, Respond
 from boshgate.bosh.policy import SessionPolicy
@@ -70,6 +70,25 @@ class Responder:
     def refuse(self, exchange: Exchange, condition: str) -> None:
         """17.2: *condition* is all that *exchange* gets; nothing is kept."""
         self._events.append(Respond(exchange, terminal_body(condition), self._status(condition)))
+
+    def respond_to_all(
+        self, window: Window, first: bytes, others: bytes, now: int, condition: str | None
+    ) -> None:
+        """13, 17.2: the session is over: *first* is for the oldest request that somebody waits for."""
+        requests = window.outstanding()
+        oldest = next((request for request in requests if request.exchange is not None), requests[0])
+        for request in requests:
+            other = EMPTY if request.rid < oldest.rid else others  # 14.2: no end comes before the last word
+            body = first if request is oldest else other
+            self.respond(request, body, window, now, None if body is EMPTY else condition)
+
+    def refuse_all(self, requests: list[Request], culprit: Exchange | None, condition: str) -> None:
+        """17.2: the one at fault gets *condition*, others other-request, all in the order of rids."""
+        exchanges = [request.exchange for request in requests]
+        if culprit is not None and culprit not in exchanges:
+            exchanges.append(culprit)
+        for exchange in exchanges:
+            self.refuse(exchange, condition if exchange == culprit else Condition.OTHER_REQUEST)
 
     def _status(self, condition: str) -> int:
         return legacy_status(condition) if self._legacy else 200

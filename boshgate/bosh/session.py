@@ -1,45 +1,48 @@
 """The BOSH session, section by section of XEP-0124: requests, payloads and time come in, events go out.
 
 Here is everything that changes the session. Small machines beside it keep the rid window (`window`), the
-responses (`responder`), what waits for the client (`outbox`), the keys and the stream (`streams`); they know
+responses (`responder`), the streams with what waits for the client (`streams`) and the keys; they know
 nothing of each other. How they couple: nobody waits for a response while something waits for the client, so
 that whatever changes either ends in `_answer`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from boshgate.bosh.body import EMPTY, Body, serialise_body, terminal_body
+from boshgate.bosh.body import EMPTY, Body, terminal_body
 from boshgate.bosh.conditions import Condition
-from boshgate.bosh.creation import creation_attributes, grant_pause, grant_session
+from boshgate.bosh.creation import adds_stream, creation_attributes, grant_pause, grant_session
 from boshgate.bosh.events import Event, Exchange, SessionTerminated
 from boshgate.bosh.keys import begin_keys
-from boshgate.bosh.outbox import SASL_SUCCESS, STREAM_ERROR, Outbox
+from boshgate.bosh.outbox import STREAM_ERROR
 from boshgate.bosh.policy import SessionPolicy
-from boshgate.bosh.polling import begin_polls, check_simultaneous
+from boshgate.bosh.polling import begin_polls, check_early
 from boshgate.bosh.responder import Responder
-from boshgate.bosh.states import SessionState, StreamState
-from boshgate.bosh.streams import Local, Stream
+from boshgate.bosh.screening import Local
+from boshgate.bosh.states import OVER, SessionState
+from boshgate.bosh.stream import Stream
+from boshgate.bosh.streams import Namer, Streams
 from boshgate.bosh.window import Arrival, Request, Window
 from boshgate.errors import BindingError
 from boshgate.xmpp.xml import Element
 
 
 class Session:
-    """One session; *sid* and *stream* are fresh random names, *exchange* carries the creation *request*.
+    """One session; *sid* is a fresh random name, *exchange* carries the creation *request*.
 
-    Raises BindingError where the session cannot be had; there are no events then. Times are milliseconds.
+    *new_name* names its streams (16.2). Raises BindingError where the session cannot be had; there are no
+    events then. Times are milliseconds.
     """
 
     __slots__ = (
-        "_announce", "_condition", "_deadline", "_events", "_hold_limit", "_keys", "_outbox", "_pause",
-        "_polls", "_reason", "_responder", "_stream", "_window", "content", "discarded", "grant", "policy",
-        "sid", "state", "undelivered",
+        "_condition", "_deadline", "_events", "_hold_limit", "_keys", "_pause", "_polls", "_reason",
+        "_responder", "_streams", "_window", "content", "discarded", "grant", "policy", "sid", "state",
+        "undelivered",
     )  # fmt: skip
 
     # 7: initiating a session
 
     def __init__(
-        self, sid: str, stream: str, exchange: Exchange, request: Body, policy: SessionPolicy, now: int
+        self, sid: str, new_name: Namer, exchange: Exchange, request: Body, policy: SessionPolicy, now: int
     ) -> None:
         self.grant = grant = grant_session(request, policy)
         self.content = grant.content  # the Content-Type of all responses
@@ -49,34 +52,36 @@ class Session:
         self.undelivered = 0  # payloads from the server that are in no response
         self.discarded = 0  # payloads from the client that the server did not get
         self._events: list[Event] = []
-        self._stream = Stream(stream, grant, self._events)
+        self._streams = Streams(new_name, policy, self._events)
         self._window = Window(request.rid - 1, grant.requests)
         self._hold_limit = 0 if grant.polling else grant.hold  # 12
         self._responder = Responder(request, grant, policy, self._events, now)
-        self._outbox = Outbox(policy.max_response_bytes)
         self._keys = begin_keys(request)
         self._polls = begin_polls(grant, policy)
-        self._announce: dict[str, str] | None = creation_attributes(sid, grant, policy)
-        if self._responder.acks is not None:
-            self._announce["ack"] = str(request.rid)  # 9.1
         self._condition: str | None = None
         self._reason = ""
         self._deadline = 0
         self._pause: int | None = None
         # 14.3: no repeat can be an exact copy of the creation request, which has no sid: any will do (None).
-        self._window.hold(Request(request.rid, exchange, None, now + grant.wait_ms, None))
+        creation = Request(request.rid, exchange, None, now + grant.wait_ms, None)
+        creation.opened = first = self._streams.open(grant.to, grant.from_, grant.lang)
+        first.announce = creation_attributes(sid, first.name, grant, policy)
+        if self._responder.acks is not None:
+            first.announce["ack"] = str(request.rid)  # 9.1
+        self._window.hold(creation)
         self._answer(now)
 
     def stream_opened(
         self, stream: str, *, authid: str | None, from_: str | None, version: str | None, now: int
     ) -> None:
         """The server's stream header arrived: the first one, or the one after a restart."""
-        if self._stream.is_over:
+        found = self._streams.all.get(stream)
+        if found is None or found.is_over:
             return
-        # 7.2, XEP-0206 section 4: in the creation response, or in any later one.
-        found = self._stream.opened(authid, from_, version)
-        self._announce = {**(self._announce or {}), **found} or None
-        if version is None and self.state is SessionState.CREATING:
+        # 7.2, 16.3, XEP-0206 section 4: in the response that names the stream, or in any later one.
+        found.opened(authid, from_, version)
+        held = self._window.held
+        if version is None and held and held[0].opened is found:
             # RFC 6120 section 4.7.5: a server before XMPP 1.0 sends no features that could be waited for.
             self._respond_oldest(now)
 
@@ -111,7 +116,7 @@ class Session:
             request = self._window.pop_next()
         forwarded = self.state is SessionState.OPEN and (body.payloads or body.is_restart)
         patience = self.policy.reply_ms if forwarded else 0
-        if self._outbox.portions or not self._window.await_reply(self._hold_limit, now, patience):
+        if self._streams.waiting or not self._window.await_reply(self._hold_limit, now, patience):
             self._answer(now)
 
     def _process(self, request: Request, now: int) -> None:
@@ -128,14 +133,16 @@ class Session:
                 return
             if (acks := self._responder.acks) is not None:
                 acks.receive(body, self._window.held[0].rid - 1, now)  # 9.2
-            pause = grant_pause(body, self.policy)
+            pause = grant_pause(body, self.policy) if "pause" in body.attributes else None
             if body.is_terminate:
-                self._receive_terminate(body.payloads, now)
+                self._receive_terminate(body.payloads, self._streams.named(body), now)
             elif body.is_restart:
-                self._stream.restart(body, self.grant)
+                self._streams.restart(body)
                 self.discarded += len(body.payloads)  # XEP-0206 section 5: ignored
             elif body.payloads:
-                self._forward(body.payloads, now)
+                self._forward(body.payloads, self._streams.named(body), now)
+            elif "to" in body.attributes and adds_stream(body, self.policy):
+                self._open_another(request, body, now)
             if pause is not None and self.state is SessionState.OPEN:
                 self._receive_pause(request, pause, now)
             while acks is not None and acks.missing and self._window.held and self.state is SessionState.OPEN:
@@ -143,67 +150,60 @@ class Session:
         except BindingError as error:
             self._fail(request.exchange, body, error, now)
 
-    def _forward(self, payloads: tuple[Element, ...], now: int) -> None:
+    def _forward(self, payloads: tuple[Element, ...], streams: Collection[Stream], now: int) -> None:
         """8: to the server as soon as possible, apart from what no server may get (XEP-0206 2, 4)."""
-        if (screened := self._stream.forward(payloads)) is None:
-            return
-        self.discarded += screened.discarded
-        for answer in screened.answers:
-            self._outbox.append(answer)
-        if screened.ends is Local.TERMINATE:
-            self._receive_terminate((), now)
-        elif screened.ends is not None:
-            self._end(None, "the client asked for STARTTLS", now)
+        if not streams:
+            self.discarded += len(payloads)  # 16.4: the stream is gone
+        for stream in streams:
+            if (screened := stream.forward(payloads)) is None:
+                continue
+            self.discarded += screened.discarded
+            stream.receive(screened.answers)
+            if screened.ends is Local.TERMINATE:
+                self._receive_terminate((), (stream,), now)
+            elif screened.ends is not None:
+                self._end_stream(stream, None, "the client asked for STARTTLS", now)
 
     def receive_payloads(self, stream: str, payloads: Sequence[Element], now: int) -> None:
         """The server sent *payloads*, in one burst."""
-        if self.state is SessionState.ENDING or self.state is SessionState.TERMINATED:
+        found = self._streams.all.get(stream)
+        if found is None or found.end is not None or self.state in OVER:
             self.undelivered += len(payloads)
             return
-        for index, payload in enumerate(payloads):
-            if payload.name == STREAM_ERROR:
-                self.undelivered += len(payloads) - index - 1
-                self._receive_stream_error(payload, now)
-                return
-            self._outbox.append(payload)
-            if payload.name == SASL_SUCCESS:
-                self._stream.restart_allowed = True  # XEP-0206 section 5; not SASL2 (XEP-0388 2.6.1)
+        kept = found.receive(payloads)
+        if kept < len(payloads):
+            self.undelivered += len(payloads) - kept - 1
+            self._receive_stream_error(found, payloads[kept], now)
+            return
         self._answer(now)
-        if self._outbox.size > self.policy.max_pending_bytes:
+        if found.outbox.size > self.policy.max_pending_bytes:
             if self.state is SessionState.CLOSING:
                 self._finish_closing(now)
+            elif found.is_over:
+                self._end_stream(found, None, "", now)  # 16.5: by the client, who has heard enough
             else:
-                self._stream.throttle(on=True)
+                found.throttle(on=True)
 
     def _answer(self, now: int) -> None:
         """Respond in the order of rids: as soon as payloads wait, and when more than ``hold`` are held."""
-        if self.state is SessionState.ENDING:
-            self._answer_ending(now)
-        elif self.state is not SessionState.CLOSING:
-            window, outbox = self._window, self._outbox
+        if self.state is SessionState.OPEN or self.state is SessionState.CREATING:
+            window, streams = self._window, self._streams
             while window.held and (
-                len(window.held) > self._hold_limit or (outbox.portions and window.live_held())
+                len(window.held) > self._hold_limit or (streams.waiting and window.live_held())
             ):
                 self._respond_oldest(now)
+        elif self.state is SessionState.ENDING:
+            self._answer_ending(now)
 
     def _respond_oldest(self, now: int) -> None:
         """Answer the held request with the lowest rid, with what waits or empty."""
         request = self._window.held.pop(0)
         # 14.3: if its connection broke, what waits goes to a request that somebody listens to.
-        body = EMPTY if request.exchange is None else self._next_body()
-        self._responder.respond(request, body, self._window, now)
-
-    def _next_body(self) -> bytes:
-        payloads = self._outbox.take()
-        if self._stream.throttled and self._outbox.size <= self.policy.low_water:
-            self._stream.throttle(on=False)
-        if self._announce is None:
-            return serialise_body({}, payloads) if payloads else EMPTY
-        body = serialise_body(self._announce, payloads)
-        self._announce = None
-        if self.state is SessionState.CREATING:
+        opened = request.opened
+        body = self._streams.next_body(opened, heard=request.exchange is not None)
+        if opened is not None and self.state is SessionState.CREATING:
             self.state = SessionState.OPEN
-        return body
+        self._responder.respond(request, body, self._window, now)
 
     # 10: inactivity
 
@@ -214,11 +214,14 @@ class Session:
 
     def _receive_pause(self, request: Request, pause: int, now: int) -> None:
         """Respond to all held requests, to this one without payloads; *pause* is the inactivity for once."""
-        while self._window.held[0] is not request:
-            self._respond_oldest(now)
+        self._respond_before(request, now)
         self._window.held.clear()
         self._responder.respond_to_pause(request, self._window, now)
         self._pause = pause
+
+    def _respond_before(self, request: Request, now: int) -> None:
+        while self._window.held[0] is not request:
+            self._respond_oldest(now)
 
     def exchange_lost(self, exchange: Exchange, now: int) -> None:
         """The connection of *exchange* broke before it was answered; nothing is sent there any more."""
@@ -232,20 +235,27 @@ class Session:
 
     # 13: terminating the session
 
-    def _receive_terminate(self, payloads: tuple[Element, ...], now: int) -> None:
-        """The client ends the session: forward *payloads*, then close the stream."""
+    def _receive_terminate(
+        self, payloads: tuple[Element, ...], streams: Collection[Stream], now: int
+    ) -> None:
+        """The client ends *streams*: forward *payloads*, then close them; the last ones end the session."""
         if payloads:
-            self._forward(payloads, now)
-        if self.state is SessionState.OPEN:
+            self._forward(payloads, streams, now)
+        if self.state is SessionState.OPEN and self._streams.others_open(streams):
+            for stream in streams:
+                stream.close(clean=True)  # 16.5: its end is reported when the server has closed it too
+        elif self.state is SessionState.OPEN:
             self.state = SessionState.CLOSING
             self._reason = "terminated by the client"
             self._deadline = now + self.policy.closing_ms
             self._responder.replies.make_room()
-            self._stream.close(clean=True)
+            self._streams.close(clean=True)
 
     def _finish_closing(self, now: int) -> None:
         """13: the oldest request gets type='terminate', with what the server still sent; others are empty."""
-        last = self._outbox.take()
+        while self._streams.several and self._streams.waiting and len(self._window.held) > 1:
+            self._respond_oldest(now)
+        last = self._streams.take_last()
         if not self._window.live():
             self.undelivered += len(last)  # unless somebody asks for the answer after all
         self._finish(terminal_body(None, last), EMPTY, now)
@@ -266,12 +276,7 @@ class Session:
 
     def _receive_early(self, exchange: Exchange, body: Body, arrival: Arrival, now: int) -> None:
         """14.2: a lower rid is missing; before it came this one is neither forwarded nor answered."""
-        # 11: one request above the window may pause or terminate the session.
-        additional = body.is_terminate or (self.policy.max_pause > 0 and "pause" in body.attributes)
-        if arrival is Arrival.OUTSIDE or (arrival is Arrival.EXTRA and not additional):
-            raise BindingError(Condition.ITEM_NOT_FOUND, "rid above the window")  # 14.2
-        if not additional:
-            check_simultaneous(body, self._window.live(), self.grant, self.policy.polling, now)  # 11
+        check_early(body, arrival, self._window.live(), self.grant, self.policy, now)  # 11
         self._pause = None
         self._window.park(Request(body.rid, exchange, body.digest, now + self.grant.patience_ms, body))
 
@@ -279,17 +284,14 @@ class Session:
         """14.3: sent again while we owe the response."""
         request = self._window.find(body.rid)
         assert request is not None, "so it was classified"
-        self._check_copy(request.digest, body, now)
+        self._window.check_copy(request.digest, body, self.policy, now)
         self._pause = None
         self._take_over(request, exchange, now)
         self._answer(now)
 
     def _take_over(self, request: Request, exchange: Exchange, now: int) -> None:
-        """14.3: an existing request gets a recoverable error at once, the response goes to the latest.
-
-        The time of one that was waiting goes on, so that repeating is no way to be held for ever (8).
-        """
-        if request.exchange is None:
+        """14.3: an existing request gets a recoverable error at once, the response goes to the latest."""
+        if request.exchange is None:  # else its time goes on: repeating is no way to be held for ever (8)
             request.deadline = now + self.grant.patience_ms
         self._responder.respond_error(request, now)
         request.exchange = exchange
@@ -299,51 +301,60 @@ class Session:
         reply = self._responder.replies.find(body.rid)
         if reply is None:
             raise BindingError(Condition.ITEM_NOT_FOUND, "the response is no longer in the buffer")
-        self._check_copy(reply.digest, body, now)
+        self._window.check_copy(reply.digest, body, self.policy, now)
         self._responder.respond_again(exchange, reply, now)
         if not self._responder.replies.is_pause(body.rid):
             self._pause = None
 
-    def _check_copy(self, digest: bytes | None, body: Body, now: int) -> None:
-        """14.3: a repeat is an exact copy, and too many would be a way round the polling limits."""
-        if digest is not None and digest != body.digest:
-            raise BindingError(Condition.ITEM_NOT_FOUND, "a known rid with another content")
-        if self._window.count_repeat(now, self.policy.repeat_ms) > self.policy.max_repeats:
-            raise BindingError(Condition.POLICY_VIOLATION, "too many repeats")
+    # 16: multiple streams
+
+    def _open_another(self, request: Request, body: Body, now: int) -> None:
+        """16.3: open another stream; the response to *request*, and to no other one, brings its name."""
+        self._respond_before(request, now)  # with nothing of a stream that the client cannot know
+        assert body.to is not None, "so it was recognised"
+        request.opened = self._streams.open(body.to, body.from_, body.lang)
 
     # 17: errors, and other ends that the client did not ask for
 
     def _fail(self, culprit: Exchange | None, body: Body, error: BindingError, now: int) -> None:
-        """17.2: the request at fault gets its condition, others other-request, all in the order of rids."""
+        """17.2: the client broke a rule with *body*, and that ends the session at once."""
         self.discarded += len(body.payloads)
-        exchanges = [request.exchange for request in self._window.live()]
-        if culprit is not None and culprit not in exchanges:
-            exchanges.append(culprit)
-        for exchange in exchanges:
-            fault = error.condition if exchange == culprit else Condition.OTHER_REQUEST
-            self._responder.refuse(exchange, fault)
+        self._responder.refuse_all(self._window.live(), culprit, error.condition)
         self._condition = error.condition
         self._drop(error.text)
 
-    def _receive_stream_error(self, error: Element, now: int) -> None:
+    def _receive_stream_error(self, stream: Stream, error: Element, now: int) -> None:
         """XEP-0206 section 6: the client gets a copy, after the stanzas before it."""
-        if self.state is SessionState.CLOSING:
-            self.undelivered += 1  # 13: the client is done, its answer has no condition
-            self._finish_closing(now)
+        if self.state is SessionState.CLOSING or stream.is_over:
+            self.undelivered += 1  # 13, 16.5: the client is done, its answer has no condition
+            self.stream_closed(stream.name, None, now)
         else:
-            self._outbox.append(error)
-            self._end(Condition.REMOTE_STREAM_ERROR, "stream error from the server", now)
+            stream.receive_error(error)
+            self._end_stream(stream, Condition.REMOTE_STREAM_ERROR, "stream error from the server", now)
 
     def stream_closed(self, stream: str, condition: str | None, now: int) -> None:
         """The stream is over; None: the server closed it; else why, e.g. remote-connection-failed (17.2)."""
-        self._stream.state = StreamState.CLOSED
+        if (found := self._streams.all.get(stream)) is None:
+            return
+        asked_for = found.is_over  # 16.5: by the client, which is not told of a failure then
+        self._streams.closed(found)
         if self.state is SessionState.CLOSING:
-            self._finish_closing(now)
+            if self._streams.all_closed():
+                self._finish_closing(now)
         elif self.state is SessionState.CREATING:
             # 17.2: even a server that says goodbye was of no use yet.
             self._end(condition or Condition.REMOTE_CONNECTION_FAILED, "the stream was never ready", now)
-        elif self.state is SessionState.OPEN:
-            self._end(condition, "the stream was lost" if condition else "closed by the server", now)
+        elif self.state is SessionState.OPEN and found.end is None:
+            reason = "the stream was lost" if condition else "closed by the server"
+            self._end_stream(found, None if asked_for else condition, reason, now)
+
+    def _end_stream(self, stream: Stream, condition: str | None, reason: str, now: int) -> None:
+        """16.6: *stream* is over, and the session goes on with the others; with the last one it is over."""
+        if self._streams.others_open((stream,)):
+            self._streams.end(stream, condition)
+            self._answer(now)
+        else:
+            self._end(self._streams.end_last(stream, condition), reason, now)
 
     def terminate(self, condition: str, now: int) -> None:
         """The connection manager ends the session with *condition*, e.g. system-shutdown (17.2)."""
@@ -359,17 +370,17 @@ class Session:
         self._condition = condition
         self._reason = reason
         self._responder.replies.make_room()
-        self._stream.close(clean=clean)
+        self._streams.close(clean=clean)
         self._answer_ending(now)
         if unknown:
             self._forget()  # nobody knows the sid: nobody will ask again
 
     def _answer_ending(self, now: int) -> None:
         """17.2: what waits goes out in as many responses as it needs; the last one brings the condition."""
-        while len(self._outbox.portions) > 1 and self._window.live_held():
+        while self._streams.rest() and self._window.live_held():
             self._respond_oldest(now)
         if self._window.live_held():
-            last = self._outbox.take()
+            last = self._streams.take_last()
             error = [payload for payload in last if payload.name == STREAM_ERROR]
             self._finish(terminal_body(self._condition, last), terminal_body(self._condition, error), now)
 
@@ -377,26 +388,20 @@ class Session:
         """Answer all, *first* goes to the oldest request that somebody waits for; then linger (14.3)."""
         self.state = SessionState.TERMINATED
         self._deadline = now + self.policy.linger_ms
-        requests = self._window.outstanding()
-        oldest = next((request for request in requests if request.exchange is not None), requests[0])
-        for request in requests:
-            other = EMPTY if request.rid < oldest.rid else others  # 14.2: no end comes before the last word
-            body = first if request is oldest else other
-            condition = None if body is EMPTY else self._condition
-            self._responder.respond(request, body, self._window, now, condition)
+        self._responder.respond_to_all(self._window, first, others, now, self._condition)
         self.discarded += self._window.clear()
 
     def _drop(self, reason: str) -> None:
         """End the session at once and tell nobody."""
         self.state = SessionState.TERMINATED
         self._reason = reason
-        self._stream.close(clean=False)
+        self._streams.close(clean=False)
         self.discarded += self._window.clear()
         self._forget()
 
     def _forget(self) -> None:
         """10: from now on as if there had been no session."""
-        self.undelivered += self._outbox.clear()
+        self.undelivered += self._streams.clear()
         self._responder.replies.clear()
         self._deadline = 0
         end = SessionTerminated(self._condition, self._reason, self.undelivered, self.discarded)
@@ -437,4 +442,4 @@ class Session:
         return self._events.pop(0) if self._events else None
 
     def __repr__(self) -> str:
-        return f"<Session {self.state.value} {self._window!r} pending={self._outbox.size} {self._stream!r}>"
+        return f"<Session {self.state.value} {self._window!r} {self._streams!r}>"

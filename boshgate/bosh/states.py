@@ -1,6 +1,7 @@
 """Where a session is, and where its stream is: few states, the rest are named facts beside them."""
 
 from enum import Enum
+from typing import Final
 
 
 class SessionState(Enum):
@@ -16,6 +17,10 @@ class SessionState(Enum):
     """17.2: the session is over; the client's next response tells it."""
     TERMINATED = "terminated"
     """13, 17.2: the client was told; while the session lingers it may ask for that answer again (14.3)."""
+
+
+OVER: Final = (SessionState.ENDING, SessionState.TERMINATED)
+"""17.2: what the server still says has come too late."""
 
 
 class StreamState(Enum):

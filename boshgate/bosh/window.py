@@ -6,7 +6,11 @@ Requests are few (at most twice ``requests``), so that plain lists in rid order 
 from enum import Enum
 
 from boshgate.bosh.body import Body
+from boshgate.bosh.conditions import Condition
 from boshgate.bosh.events import Exchange
+from boshgate.bosh.policy import SessionPolicy
+from boshgate.bosh.stream import Stream
+from boshgate.errors import BindingError
 
 
 class Arrival(Enum):
@@ -31,10 +35,11 @@ class Request:
 
     *exchange* is None while nobody waits for the answer: its connection broke (14.3), or it was answered with
     a recoverable error (17.3). *deadline*: when somebody will have waited long enough. *digest* is None where
-    any repeat is taken for an exact copy. *body* is None once processed.
+    any repeat is taken for an exact copy. *body* is None once processed. *opened*: the stream that it opened,
+    whose name is for the response to no other one (7.2, 16.3).
     """
 
-    __slots__ = ("body", "deadline", "digest", "exchange", "rid")
+    __slots__ = ("body", "deadline", "digest", "exchange", "opened", "rid")
 
     def __init__(
         self, rid: int, exchange: Exchange | None, digest: bytes | None, deadline: int, body: Body | None
@@ -44,6 +49,7 @@ class Request:
         self.digest = digest
         self.deadline = deadline
         self.body = body
+        self.opened: Stream | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.rid} {'lost' if self.exchange is None else 'live'} until {self.deadline}>"
@@ -150,11 +156,18 @@ class Window:
             return self.early.pop(0)
         return None
 
-    def count_repeat(self, now: int, interval: int) -> int:
-        """Return how many repeats came in a row, each less than *interval* ms after the one before (14.3)."""
-        self._repeats = self._repeats + 1 if now - self._repeated_at < interval else 1
+    def check_copy(self, digest: bytes | None, body: Body, policy: SessionPolicy, now: int) -> None:
+        """14.3: *body* repeats the request with *digest*: an exact copy, and not one too many.
+
+        Raises BindingError item-not-found: it is none; policy-violation: so many in a row, each soon after
+        the one before, would be a way round the polling limits.
+        """
+        if digest is not None and digest != body.digest:
+            raise BindingError(Condition.ITEM_NOT_FOUND, "a known rid with another content")
+        self._repeats = self._repeats + 1 if now - self._repeated_at < policy.repeat_ms else 1
         self._repeated_at = now
-        return self._repeats
+        if self._repeats > policy.max_repeats:
+            raise BindingError(Condition.POLICY_VIOLATION, "too many repeats")
 
     def clear(self) -> int:
         """Forget the unanswered requests; return how many payloads of early ones are lost by that."""

@@ -1,4 +1,4 @@
-"""Who may open a session now: the limits in total and for one client address, and the state of shutdown.
+"""Who may open a session now, and to where: limits, the state of shutdown, and the domains that are served.
 
 One object for the process, asked by both transports.
 """
@@ -6,7 +6,24 @@ One object for the process, asked by both transports.
 from collections import Counter
 from collections.abc import Callable
 
-from boshgate.config import LimitsTable
+from boshgate.backend.pool import Backends
+from boshgate.config import LimitsTable, to_ascii
+from boshgate.errors import BindingError
+
+
+def check_domain(backends: Backends, to: str | None) -> None:
+    """Check that *to* names a domain of *backends* (XEP-0124 sections 7.1, 16.3); ``route`` is ignored.
+
+    Raises BindingError improper-addressing or host-unknown (17.2).
+    """
+    if not to:
+        raise BindingError("improper-addressing", "the request names no domain in 'to'")
+    try:
+        served = backends.serves(to_ascii(to))
+    except ValueError:
+        raise BindingError("improper-addressing", "'to' is not a domain name") from None
+    if not served:
+        raise BindingError("host-unknown", "'to' is not a domain that is served here")
 
 
 class Admission:

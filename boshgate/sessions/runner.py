@@ -1,9 +1,9 @@
 """One BOSH session at work: the pure session joined to its streams, its exchanges and one timer.
 
-The session decides, synchronously; `Runner.pump` carries out what it decided. Every input ends in a pump,
-so that nothing stays behind. There is one timer for each session, and it is left alone when the session
-asks for a later time than it is set to (each request pushes the time back): it fires once too early and is
-set anew.
+The session decides, synchronously; `Runner.pump` carries out what it decided. Every input goes through
+`Runner.feed`, which ends in a pump, so that nothing stays behind. There is one timer for each session, and it
+is left alone when the session asks for a later time than it is set to (each request pushes the time back): it
+fires once too early and is set anew.
 
 An exception out of the session is a bug of ours: it ends that session, with ``internal-server-error`` for who
 waits (XEP-0124 section 17.2), and is noticed by no other.
@@ -12,7 +12,7 @@ waits (XEP-0124 section 17.2), and is noticed by no other.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import cast
+from typing import ParamSpec, cast
 
 from boshgate.backend.pool import Backends
 from boshgate.backend.stream import BackendStream
@@ -28,11 +28,14 @@ from boshgate.bosh.events import (
     Throttle,
 )
 from boshgate.bosh.session import Session
-from boshgate.errors import AuthenticationTimeout, BackendError, QueueFull
+from boshgate.errors import AuthenticationTimeout, BackendError, BindingError, QueueFull
 from boshgate.logs import SessionLogger
 from boshgate.metrics import Tally
+from boshgate.sessions.admission import Admission, check_domain
 from boshgate.xmpp.framer import StreamHeader
 from boshgate.xmpp.xml import Element
+
+P = ParamSpec("P")
 
 
 class Exchange(ABC):
@@ -58,38 +61,28 @@ class SessionStream:
     def stream_opened(self, header: StreamHeader) -> None:
         """The server's stream header came: the first, or the one after a restart."""
         runner = self.runner
-        try:
-            runner.session.stream_opened(
-                self.name, authid=header.id, from_=header.from_, version=header.version, now=runner.now()
-            )
-            runner.pump()
-        except Exception:
-            runner.fail()
+        authid, from_, version = header.id, header.from_, header.version
+        runner.feed(
+            runner.session.stream_opened,
+            self.name, authid=authid, from_=from_, version=version, now=runner.now(),
+        )  # fmt: skip
 
     def stream_received(self, elements: list[Element]) -> None:
         """The server sent *elements*, in one burst."""
         runner = self.runner
         runner.tally.to_clients += len(elements)
-        try:
-            runner.session.receive_payloads(self.name, elements, runner.now())
-            runner.pump()
-        except Exception:
-            runner.fail()
+        runner.feed(runner.session.receive_payloads, self.name, elements, runner.now())
 
     def stream_closed(self, error: BackendError | None) -> None:
         """The stream is over (XEP-0124 section 17.2: why)."""
         runner = self.runner
-        del runner.streams[self.name]
+        runner.forget(self.name)
         condition = None
         if error is not None:
             runner.log.info("stream to the XMPP server failed: %s", error)
             own_fault = isinstance(error, QueueFull | AuthenticationTimeout)
             condition = Condition.POLICY_VIOLATION if own_fault else Condition.REMOTE_CONNECTION_FAILED
-        try:
-            runner.session.stream_closed(self.name, condition, runner.now())
-            runner.pump()
-        except Exception:
-            runner.fail()
+        runner.feed(runner.session.stream_closed, self.name, condition, runner.now())
 
     def pause_sending(self) -> None:
         """The server reads slowly; a BOSH client is bounded by its window of requests (14.2)."""
@@ -102,6 +95,7 @@ class Runner:
     """A session, and everything of the outside world that belongs to it."""
 
     __slots__ = (
+        "_admission",
         "_backends",
         "_ended",
         "_loop",
@@ -123,6 +117,7 @@ class Runner:
         session: Session,
         *,
         backends: Backends,
+        admission: Admission,
         log: SessionLogger,
         tally: Tally,
         address: str,
@@ -136,6 +131,7 @@ class Runner:
         self.address = address
         self.secure = secure
         self._backends = backends
+        self._admission = admission
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -151,43 +147,32 @@ class Runner:
 
     def start(self) -> None:
         """Carry out what the creation of the session decided."""
+        self.feed(lambda: None)
+
+    def feed(self, receive: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
+        """Give the session an input, *receive* with its arguments, and carry out what it decides."""
         try:
+            receive(*arguments, **named)
             self.pump()
         except Exception:
             self.fail()
 
     def receive_request(self, exchange: Exchange, body: Body) -> None:
         """A request of this session arrived."""
-        try:
-            self.session.receive_request(exchange, body, self.now())
-            self.pump()
-        except Exception:
-            self.fail()
+        self.feed(self.session.receive_request, exchange, body, self.now())
 
     def exchange_lost(self, exchange: Exchange) -> None:
         """The client hung up before *exchange* was answered (XEP-0124 section 14.3)."""
-        try:
-            self.session.exchange_lost(exchange, self.now())
-            self.pump()
-        except Exception:
-            self.fail()
+        self.feed(self.session.exchange_lost, exchange, self.now())
 
     def terminate(self, condition: str) -> None:
         """End the session from our side (XEP-0124 section 17.2)."""
-        try:
-            self.session.terminate(condition, self.now())
-            self.pump()
-        except Exception:
-            self.fail()
+        self.feed(self.session.terminate, condition, self.now())
 
     def expire(self) -> None:
         """The process ends: as if all the time had passed that a terminated session lingers."""
         while not self._ended and not self.failed and (due := self.session.get_timer()) is not None:
-            try:
-                self.session.handle_timer(due)
-                self.pump()
-            except Exception:
-                self.fail()
+            self.feed(self.session.handle_timer, due)
 
     def pump(self) -> None:
         """Carry out what the session decided, then set the timer."""
@@ -202,7 +187,9 @@ class Runner:
 
     def _send(self, event: SendPayloads) -> None:
         stream = self.streams.get(event.stream)
-        assert stream is not None, "the session sends to streams that it opened and that have not ended"
+        if stream is None:
+            self.session.discarded += len(event.payloads)  # opened in the same breath, and refused
+            return
         self.tally.from_clients += len(event.payloads)
         stream.backend.write(b"".join([element.data for element in event.payloads]))
 
@@ -227,6 +214,15 @@ class Runner:
 
     def _open(self, event: OpenStream) -> None:
         stream = SessionStream(self, event.stream)
+        if self.streams:
+            # XEP-0124 section 16.3: another one; the first was looked at before there was a session.
+            try:
+                self._admit(event.to)
+            except BindingError as error:
+                self.log.info("refused another stream: %s", error)  # not to where: that is any text
+                self.session.stream_closed(event.stream, error.condition, self.now())
+                return
+            self.log.info("opened another stream for %s", event.to)
         stream.backend = self._backends.open_stream(
             to=event.to,
             from_=event.from_,
@@ -236,6 +232,19 @@ class Runner:
             client_address=self.address,
         )
         self.streams[event.stream] = stream
+
+    def _admit(self, to: str) -> None:
+        """A stream costs what a session costs, and is counted as one; raises BindingError."""
+        check_domain(self._backends, to)
+        if (refusal := self._admission.refusal(self.address)) is not None:
+            raise BindingError(*refusal)
+        self._admission.admit(self.address)
+
+    def forget(self, name: str) -> None:
+        """The stream *name* is over; the last one is counted as the session itself, and with it."""
+        del self.streams[name]
+        if self.streams:
+            self._admission.release(self.address)
 
     def _set_timer(self) -> None:
         due = self.session.get_timer()
@@ -254,14 +263,12 @@ class Runner:
     def _on_timer(self) -> None:
         self._timer = None
         # The loop may call a hair early; the session must not find its time in the future then.
-        now = max(self.now(), self._timer_due)
-        try:
-            due = self.session.get_timer()
-            if due is not None and due <= now:
-                self.session.handle_timer(now)
-            self.pump()
-        except Exception:
-            self.fail()
+        self.feed(self._handle_timer, max(self.now(), self._timer_due))
+
+    def _handle_timer(self, now: int) -> None:
+        due = self.session.get_timer()
+        if due is not None and due <= now:
+            self.session.handle_timer(now)
 
     def fail(self) -> None:
         """An exception came out of the session: answer who waits, as far as it still can, and forget it."""

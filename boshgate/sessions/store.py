@@ -10,15 +10,18 @@ from boshgate.bosh.body import Body
 from boshgate.bosh.events import SessionTerminated
 from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.session import Session
-from boshgate.config import Config, to_ascii
+from boshgate.config import Config
 from boshgate.errors import BindingError
 from boshgate.logs import SessionLogger, short
 from boshgate.metrics import BOSH, Metrics
-from boshgate.sessions.admission import Admission
+from boshgate.sessions.admission import Admission, check_domain
 from boshgate.sessions.runner import Exchange, Runner
 
 SID_BYTES: Final = 24
 """XEP-0124 section 19.3: a sid is unpredictable; at least 128 bits are asked for, these are 192."""
+
+NAME_BYTES: Final = 12
+"""XEP-0124 section 16.2: the name of a stream is unpredictable too; it is of no use without the sid."""
 
 ACCEPT: Final = "gzip,deflate"
 """XEP-0124 section 7.2: the codings in which requests may come."""
@@ -40,7 +43,12 @@ def policy_of(config: Config) -> SessionPolicy:
         max_pending_bytes=config.limits.max_pending_bytes,
         reply_ms=REPLY_MS,
         accept=ACCEPT,
+        max_streams=config.bosh.max_streams,
     )
+
+
+def _new_name() -> str:
+    return secrets.token_urlsafe(NAME_BYTES)
 
 
 class Sessions:
@@ -71,17 +79,16 @@ class Sessions:
 
         Raises BindingError: no such domain here, bad attributes, no room, or shutting down.
         """
-        self._check_domain(request.to)
+        check_domain(self._backends, request.to)
         if (refusal := self._admission.refusal(address)) is not None:
             raise BindingError(*refusal)
         sid = secrets.token_urlsafe(SID_BYTES)
         loop = asyncio.get_running_loop()
-        session = Session(
-            sid, secrets.token_urlsafe(8), exchange, request, self._policy, int(loop.time() * 1000)
-        )
+        session = Session(sid, _new_name, exchange, request, self._policy, int(loop.time() * 1000))
         runner = Runner(
             session,
             backends=self._backends,
+            admission=self._admission,
             log=SessionLogger(logger, short(sid)),
             tally=self._metrics.bosh,
             address=address,
@@ -95,17 +102,6 @@ class Sessions:
         runner.log.info("opened for %s by %s", request.to, address)
         runner.start()
         return runner
-
-    def _check_domain(self, to: str | None) -> None:
-        """Only configured domains are served (XEP-0124 sections 7.1, 17.2); ``route`` is ignored."""
-        if not to:
-            raise BindingError("improper-addressing", "the request names no domain in 'to'")
-        try:
-            served = self._backends.serves(to_ascii(to))
-        except ValueError:
-            raise BindingError("improper-addressing", "'to' is not a domain name") from None
-        if not served:
-            raise BindingError("host-unknown", "'to' is not a domain that is served here")
 
     def _ended(self, runner: Runner, event: SessionTerminated) -> None:
         session = runner.session

@@ -19,7 +19,7 @@ from starlette.types import Receive, Send
 from boshgate.backend.header import bare_jid
 from boshgate.backend.pool import Backends
 from boshgate.backend.stream import BackendStream
-from boshgate.bosh.streams import COMPRESS_FAILURE, LOCAL, STARTTLS_FAILURE, Local
+from boshgate.bosh.screening import COMPRESS_FAILURE, LOCAL, STARTTLS_FAILURE, Local
 from boshgate.config import LimitsTable, to_ascii
 from boshgate.errors import AuthenticationTimeout, BackendError, QueueFull, XmlError
 from boshgate.logs import SessionLogger

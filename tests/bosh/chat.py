@@ -1,6 +1,7 @@
 """A client, a server and a clock around one pure session: what is said is XML, and time passes when told."""
 
 from collections.abc import Mapping
+from itertools import chain, count
 from xml.etree import ElementTree
 
 from boshgate.bosh.body import Body, parse_body
@@ -106,11 +107,15 @@ class Answer:
 
 
 class Chat:
-    """The dialogue. `stanzas` is what the server got, `streams` what happened to its stream."""
+    """The dialogue. `stanzas` is what the server got, `streams` what happened to its stream.
+
+    The first stream is called STREAM, those after it STREAM2, STREAM3, ...; `elsewhere` is what these got.
+    """
 
     def __init__(self, policy: SessionPolicy = POLICY, **attributes: str | int) -> None:
         self.now = 1_000_000
         self.stanzas: list[str] = []
+        self.elsewhere: dict[str, list[str]] = {}
         self.streams: list[Event] = []
         self.ended: SessionTerminated | None = None
         self.log: list[Answer] = []
@@ -119,7 +124,10 @@ class Chat:
         if not attributes["ver"]:
             del attributes["ver"]  # a legacy client
         self.creation = Answer(rid)
-        self.session = Session("SID", "STREAM", self.creation, request(rid, **attributes), policy, self.now)
+        names = chain(["STREAM"], (f"STREAM{number}" for number in count(2)))
+        self.session = Session(
+            "SID", lambda: next(names), self.creation, request(rid, **attributes), policy, self.now
+        )
         self._pump()
 
     # The client
@@ -142,22 +150,27 @@ class Chat:
 
     # The server
 
-    def server(self, *payloads: str) -> None:
+    def server(self, *payloads: str, stream: str = "STREAM") -> None:
         """The server sends *payloads* in one burst."""
         elements = [element(payload) for payload in payloads]
-        self.session.receive_payloads("STREAM", elements, self.now)
+        self.session.receive_payloads(stream, elements, self.now)
         self._pump()
 
     def server_opens(
-        self, authid: str | None = "A1", from_: str | None = "example.com", version: str | None = "1.0"
+        self,
+        authid: str | None = "A1",
+        from_: str | None = "example.com",
+        version: str | None = "1.0",
+        *,
+        stream: str = "STREAM",
     ) -> None:
         """The server's stream header arrives."""
-        self.session.stream_opened("STREAM", authid=authid, from_=from_, version=version, now=self.now)
+        self.session.stream_opened(stream, authid=authid, from_=from_, version=version, now=self.now)
         self._pump()
 
-    def server_closes(self, condition: str | None = None) -> None:
+    def server_closes(self, condition: str | None = None, *, stream: str = "STREAM") -> None:
         """The stream is over: closed by the server, or lost."""
-        self.session.stream_closed("STREAM", condition, self.now)
+        self.session.stream_closed(stream, condition, self.now)
         self._pump()
 
     # The gateway
@@ -183,6 +196,11 @@ class Chat:
         self.server_opens()
         self.server(FEATURES)
 
+    def open_stream(self, stream: str) -> None:
+        """Get as far as the features of another stream."""
+        self.server_opens("A2", "example.net", stream=stream)
+        self.server(FEATURES, stream=stream)
+
     @property
     def alive(self) -> bool:
         """Nobody has ended the session."""
@@ -200,8 +218,8 @@ class Chat:
                     exchange.status = status
                     self.log.append(exchange)
                 case SendPayloads(stream, payloads):
-                    assert stream == "STREAM"
-                    self.stanzas += [payload.data.decode() for payload in payloads]
+                    sent = self.stanzas if stream == "STREAM" else self.elsewhere.setdefault(stream, [])
+                    sent += [payload.data.decode() for payload in payloads]
                 case OpenStream() | RestartStream() | CloseStream() | Throttle():
                     self.streams.append(event)
                 case SessionTerminated():

@@ -2,6 +2,7 @@
 
 from boshgate.bosh.body import Body
 from boshgate.bosh.policy import SessionPolicy
+from tests.bosh.line import Line
 from tests.bosh.wire import FIRST_RID, RESTART, Asked, Http, ids, keys_of, payload
 
 
@@ -19,11 +20,10 @@ class Client:
     policy: SessionPolicy
     polled_at: int | None
     polls: bool
-    processed: list[str]
+    known: set[str]
+    lines: dict[str, Line]
     received: set[int]
     requests: int
-    restarting: bool
-    success: str | None
     terminating: bool
     told: bool
 
@@ -44,17 +44,31 @@ class Client:
         oldest = min((asked.rid for asked in self.unanswered), default=max(self.asked) + 1)
         return max(self.asked) + 1 - oldest < self.requests + (kind in ("pause", "terminate"))
 
-    @property
-    def may_restart(self) -> bool:
+    def may_restart(self, line: Line) -> bool:
         """The client has seen that SASL succeeded."""
-        return self.success in self.processed and not self.restarting and self.may_ask("plain")
+        seen = line.success in line.processed and not line.restarting and line.is_open and not line.told
+        return seen and self.may_ask("plain")
+
+    @property
+    def may_add(self) -> bool:
+        """There is room for another stream (16.3); the model's client never asks for one too many."""
+        adding = [asked for asked in self.asked.values() if asked.kind == "add" and asked.rid > self.last]
+        lines = [line for line in self.lines.values() if line.takes_room]
+        return len(adding) + len(lines) < self.policy.max_streams and self.may_ask("plain")
+
+    def named(self, index: int) -> str | None:
+        """The stream of the next request: one that the client knows, or all (16.4)."""
+        open_ones = [name for name in sorted(self.known) if not self.lines[name].told]
+        if len(self.known) < 2 or not open_ones:
+            return None
+        return [None, *open_ones][index % (len(open_ones) + 1)]
 
     @property
     def broken(self) -> list[Asked]:
         """What the client may send again."""
         return [asked for asked in self.unanswered if not asked.open and asked.rid != FIRST_RID]
 
-    def ask(self, count: int, kind: str, seconds: str = "") -> None:
+    def ask(self, count: int, kind: str, seconds: str = "", stream: str | None = None) -> None:
         """The client writes a request."""
         rid = max(self.asked) + 1
         attributes = {"rid": str(rid), "sid": "SID"}
@@ -65,7 +79,12 @@ class Client:
             self.terminating = True
         elif kind == "restart":
             attributes[RESTART] = "true"
-            self.restarting = True
+        elif kind == "close":
+            attributes["type"] = "terminate"
+        elif kind == "add":
+            attributes["to"] = "example.com"
+        if stream is not None:
+            attributes["stream"] = stream
         if self.keys:
             attributes |= keys_of(rid)  # 15
         if self.acks and rid > self.next_answer > 0:
@@ -97,6 +116,7 @@ class Client:
             self.polled_at is not None
             and self.now - self.polled_at < 900 * self.policy.polling
             and self.last == max(self.received)
+            and self.last in self.first
             and ids(self.first[self.last]) == []
         )
 

@@ -22,6 +22,7 @@ from boshgate.bosh.events import (
 from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.session import Session
 from tests.bosh.client import Client
+from tests.bosh.line import Line
 from tests.bosh.wire import (
     FIRST_RID,
     ITEM_NOT_FOUND,
@@ -30,8 +31,10 @@ from tests.bosh.wire import (
     check_kinds,
     end_of,
     ids,
+    is_end,
     keys_of,
     payload,
+    stream_of,
 )
 
 
@@ -54,15 +57,10 @@ class Model(Client):
         self.polled_at: int | None = None  # by the newest request
         self.policy = policy
         self.now = 5_000_000
-        self.sent: list[str] = []  # by the server
-        self.emitted: list[str] = []  # in first responses
         self.size: dict[str, int] = {}
-        self.server_got: list[str] = []
-        self.expected: list[str] = []
-        self.stream = "opening"
-        self.reading = True
-        self.success: str | None = None  # the newest that no restart followed
-        self.restarting = False
+        self.lines = {"S1": Line("S1", FIRST_RID)}
+        self.known: set[str] = set()
+        self.names = 0
         self.ended: SessionTerminated | None = None
         self.cause: str | None = None  # of the end, as the model knows it
         self.terminating = False
@@ -75,7 +73,6 @@ class Model(Client):
         self.reply_until = 0  # one request too many may be held
         self.received: set[int] = {FIRST_RID}
         self.last = FIRST_RID
-        self.processed: list[str] = []
         self.next_answer = FIRST_RID
         self.counter = 0
         attributes = {"to": "example.com", "ver": "1.11", "wait": str(wait), "hold": str(hold)}
@@ -83,7 +80,7 @@ class Model(Client):
         creation = Asked(FIRST_RID, Body(FIRST_RID, attributes))
         self.asked = {FIRST_RID: creation}
         http = self._arrive(creation)
-        self.session = session_class("SID", "S", http, creation.body, policy, self.now)
+        self.session = session_class("SID", self.new_name, http, creation.body, policy, self.now)
         granted = self.session.grant
         self.wait, self.requests = granted.wait * 1000, granted.requests
         self.hold = 0 if granted.wait == 0 else granted.hold
@@ -92,6 +89,11 @@ class Model(Client):
         self.patience = self.wait or policy.hole_ms
         self.creating = True
         self.settle()
+
+    def new_name(self) -> str:
+        """16.2: a name that nobody else has."""
+        self.names += 1
+        return f"S{self.names}"
 
     # The network
 
@@ -125,14 +127,23 @@ class Model(Client):
         if kind == "error":
             return  # 17.3: to be repeated
         http.asked.answer = http.response
-        if kind == "terminate":
+        if is_end(http.response):
             self.told = True
         while (asked := self.asked.get(self.next_answer)) is not None and asked.answer is not None:
-            self.processed += ids(asked.answer)
+            self._process(asked, asked.answer)
             self.next_answer += 1
-            if end_of(asked.answer)[0] == "terminate":
+            if is_end(asked.answer):
                 self.next_answer = 0  # 13: for the client that was the end
-        assert self.processed == self.sent[: len(self.processed)], "6: downstream in order, once"
+
+    def _process(self, asked: Asked, answer: bytes) -> None:
+        """The client takes notice of *answer*, which is next."""
+        name = stream_of(answer)
+        self.known |= {line.name for line in self.lines.values() if line.rid == asked.rid}
+        assert name is None or name in self.known or self.policy.max_streams == 1, "16.4: no such stream"
+        line = self.lines[name or "S1"]
+        line.processed += ids(answer)
+        line.told = line.told or (name is not None and end_of(answer)[0] == "terminate")
+        assert line.processed == line.sent[: len(line.processed)], "6: downstream in order, once"
 
     def deliver_request(self, http: Http) -> None:
         """A request arrives at the gateway."""
@@ -180,28 +191,44 @@ class Model(Client):
             self.pause = None
             if self.cause is not None:
                 continue
-            if following.kind != "restart":
-                self.expected += ids(b"".join(payload.data for payload in following.body.payloads))
+            self._model_streams(following)
             if following.kind == "pause":
                 self.pause = min(int(following.body.attributes["pause"]), self.policy.max_pause) * 1000
                 self.newest_pause = self.last
             elif following.kind == "terminate":
                 self.cause = "client"
 
+    def _model_streams(self, asked: Asked) -> None:
+        """What a request that is next in order changes for the streams (16)."""
+        name = asked.body.attributes.get("stream")
+        lines = [line for line in self.lines.values() if line.is_open and name in (None, line.name)]
+        if asked.kind != "restart":
+            for line in lines:
+                line.expected += ids(b"".join(payload.data for payload in asked.body.payloads))
+        if asked.kind == "add":
+            opened = Line(f"S{len(self.lines) + 1}", asked.rid)
+            self.lines[opened.name] = opened
+        elif asked.kind == "close" and lines:
+            if self.others_open(lines[0]):
+                lines[0].is_open = False
+                lines[0].closed_by_client = True
+            else:
+                self.cause = "client"
+                self.terminating = True  # 16.5: it closed the last one
+
+    def others_open(self, line: Line) -> bool:
+        """Something can be sent on another stream than *line*."""
+        return any(other.is_open for other in self.lines.values() if other is not line)
+
     # The server
 
-    @property
-    def server_may_send(self) -> bool:
-        """The server's stream is open, and somebody reads from it."""
-        return self.stream == "open" and self.reading
-
-    def server_opens(self) -> None:
+    def server_opens(self, line: Line) -> None:
         """The server's header, and what the first stream begins with."""
-        self.stream = "open"
-        self.session.stream_opened("S", authid="A", from_="example.com", version="1.0", now=self.now)
+        line.state = "open"
+        self.session.stream_opened(line.name, authid="A", from_="example.com", version="1.0", now=self.now)
         self.settle()
 
-    def server_sends(self, kinds: Sequence[str]) -> None:
+    def server_sends(self, line: Line, kinds: Sequence[str]) -> None:
         """A burst of payloads."""
         burst = []
         for kind in kinds:
@@ -210,20 +237,45 @@ class Model(Client):
             burst.append(payload(kind, id_))
             self.size[id_] = len(burst[-1].data)
             if kind == "success":
-                self.success = id_
-            self.sent.append(id_)
-        if "error" in kinds and self.cause is None:
-            self.cause = "server"
-        self.session.receive_payloads("S", burst, self.now)
+                line.success = id_
+            # 16.5, 16.6: after its end there is no news of a stream.
+            if not line.ended and (kind != "error" or not line.closed_by_client):
+                line.sent.append(id_)
+        if "error" in kinds:
+            self._line_ends(line, told_alone=self.several)
+        self.session.receive_payloads(line.name, burst, self.now)
+        self.pump()
+        full = self.bytes_of(line) > self.policy.max_pending_bytes
+        if full and line.closed_by_client and self.cause is None:
+            line.ended = True  # 16.5: enough of that
+        self.check()
+
+    def server_goes(self, line: Line, condition: str | None) -> None:
+        """The stream is over."""
+        self._line_ends(line, told_alone=False)
+        line.state = "gone"
+        self.session.stream_closed(line.name, condition, self.now)
         self.settle()
 
-    def server_goes(self, condition: str | None) -> None:
-        """The stream is over."""
-        self.stream = "gone"
-        if self.cause is None:
+    def _line_ends(self, line: Line, *, told_alone: bool) -> None:
+        """16.6: *line* is over, and with the last one the session; *told_alone*: in a response of its own."""
+        if self.cause is not None:
+            return
+        line.is_open = False
+        if self.others_open(line):
+            line.ended = True
+        else:
             self.cause = "server"
-        self.session.stream_closed("S", condition, self.now)
-        self.settle()
+            line.ended = line.ended or told_alone
+
+    @property
+    def several(self) -> bool:
+        """16.4: more than one stream has been opened."""
+        return len(self.lines) > 1
+
+    def bytes_of(self, line: Line) -> int:
+        """How much waits for the client."""
+        return sum(self.size[id_] for id_ in line.pending)
 
     # The gateway
 
@@ -266,28 +318,30 @@ class Model(Client):
                 case Respond(exchange, body):
                     assert isinstance(exchange, Http)
                     self._respond(exchange, body)
-                case SendPayloads(_, payloads):
-                    self.server_got += [id_ for sent in payloads for id_ in ids(sent.data)]
-                case CloseStream(_, clean):
-                    assert self.stream != "gone", "the stream is over already"
-                    self.stream = "over"
-                    self._check_close(clean)
-                case Throttle(_, on):
-                    assert self.reading is on, "throttling is said once"
-                    self.reading = not on
-                case RestartStream():
-                    assert self.restarting
-                    self.restarting = False
-                    self.success = None
-                    self.stream = "opening"
+                case SendPayloads(name, payloads):
+                    self.lines[name].server_got += [id_ for sent in payloads for id_ in ids(sent.data)]
+                case CloseStream(name, clean):
+                    self._close(self.lines[name], clean)
+                case Throttle(name, on):
+                    assert self.lines[name].reading is on, "throttling is said once"
+                    self.lines[name].reading = not on
+                case RestartStream(name):
+                    line = self.lines[name]
+                    assert line.restarting
+                    line.restarting = False
+                    line.success = None
+                    line.state = "opening"
                 case SessionTerminated():
                     self._end(event)
-                case OpenStream():
-                    assert self.stream == "opening"
+                case OpenStream(name):
+                    assert self.lines[name].state == "opening"
 
-    def _check_close(self, clean: bool) -> None:
+    def _close(self, line: Line, clean: bool) -> None:
+        assert line.state not in ("over", "gone"), "the stream is over already"
+        line.state = "over"
         if not self.creating:
-            assert clean is (self.cause in ("client", "server")), "who did not end it leaves it resumable"
+            ended = not line.is_open or self.cause in ("client", "server")
+            assert clean is ended, "who did not end it leaves it resumable"
 
     def _respond(self, http: Http, body: bytes) -> None:
         assert http.live, "1: every exchange is answered once, and not after it was lost"
@@ -319,14 +373,37 @@ class Model(Client):
             assert not ids(body) or kind == "terminate", "2: first answers come in rid order"
         self.first[rid] = body
         self._check_acks(http.asked, body)
-        self._emit(body, kind)
+        self._check_stream(http.asked, body, kind)
+        self._emit(self.lines[stream_of(body) or "S1"], body, kind)
 
-    def _emit(self, body: bytes, kind: str | None) -> None:
-        new = [id_ for id_ in ids(body) if id_ not in self.emitted]
-        if kind != "terminate":
+    def _check_stream(self, asked: Asked, body: bytes, kind: str | None) -> None:
+        name = stream_of(body)
+        if self.policy.max_streams == 1:
+            assert name is None, "16.2: not offered"
+        elif asked.rid == FIRST_RID and kind is None:
+            assert name == "S1", "16.2: the first stream"
+        elif opened := [line for line in self.lines.values() if line.rid == asked.rid and not is_end(body)]:
+            over = self.cause is not None and name is None
+            assert over or name == opened[0].name, "16.3: the name is for the response to this request"
+        elif not self.several or asked.rid < self.lines["S2"].rid:
+            assert name is None, "16.4: only one had been opened"
+        elif ids(body):
+            assert name is not None, "16.4: payloads have a stream"
+        else:
+            assert name is None or kind or b" from='" in body, "16.4: there is nothing for any stream"
+        assert name is None or asked.rid >= self.lines[name].rid, "16.4: nobody knows that stream yet"
+
+    def _emit(self, line: Line, body: bytes, kind: str | None) -> None:
+        new = [id_ for id_ in ids(body) if id_ not in line.emitted]
+        if not is_end(body):
             assert new == ids(body), "6: downstream once"
-        self.emitted += new
-        assert self.emitted == self.sent[: len(self.emitted)], "6: downstream in order"
+        line.emitted += new
+        assert line.emitted == line.sent[: len(line.emitted)], "6: downstream in order"
+        if kind == "terminate" and not is_end(body):
+            assert line.ended, "16.6: the stream is not over"
+            assert not line.reported, "16.6: that was said before"
+            assert not line.pending or line.closed_by_client, "16.6: it had something left"
+            line.reported = True
 
     def _check_acks(self, asked: Asked, body: bytes) -> None:
         rid = asked.rid
@@ -353,12 +430,14 @@ class Model(Client):
             assert self.now >= self.inactive_at, "10: not before its time"
             self.cause = "inactivity"
         assert self.cause is not None, "11: ended for no reason"
-        lost = len(self.sent) - len(self.emitted)
-        assert event.undelivered == lost or (event.undelivered > lost and self.cause == "client"), "lost data"
+        lost = sum(len(line.sent) - len(line.emitted) for line in self.lines.values())
+        closed = self.cause == "client" or any(line.closed_by_client for line in self.lines.values())
+        assert event.undelivered == lost or (event.undelivered > lost and closed), "lost data"
         arrived = [
             id_ for rid in self.received for sent in self.asked[rid].body.payloads for id_ in ids(sent.data)
         ]
-        assert event.discarded >= len(set(arrived) - set(self.server_got)), "lost data"
+        got = {id_ for line in self.lines.values() for id_ in line.server_got}
+        assert event.discarded >= len(set(arrived) - got), "lost data"
 
     @property
     def inactive_at(self) -> int:
@@ -370,15 +449,16 @@ class Model(Client):
         return [http for asked in self.asked.values() for http in asked.exchanges if http.live]
 
     @property
-    def pending(self) -> list[str]:
-        """What the server has sent and no response has taken along."""
-        return self.sent[len(self.emitted) :]
+    def pending(self) -> bool:
+        """The servers have sent what no response has taken along, or a stream is over and nobody was told."""
+        return any(line.pending or line.ended > line.reported for line in self.lines.values())
 
     def check(self, *, handled: bool = False) -> None:
         """Check what has to be true after each step; *handled*: so is what has to happen by now."""
         live = self.live()
         session = self.session
-        assert self.server_got == self.expected, "5: upstream in order, once, and as soon as it is in order"
+        for line in self.lines.values():
+            assert line.server_got == line.expected, "5: upstream in order, once, as soon as it is in order"
         assert self.acks or len(session._responder.replies) <= self.requests + (self.cause is not None), (
             "10: the buffer is bounded"
         )
@@ -397,19 +477,25 @@ class Model(Client):
 
     def _check_open(self, live: list[Http], *, handled: bool) -> None:
         held = [http for http in live if http.asked.rid <= self.last]
-        pending = sum(self.size[id_] for id_ in self.pending)
+        pending = self.pending
         if not self.creating:
             awaited = self.now < self.reply_until or (self.now == self.reply_until and not handled)
             assert len(held) <= self.hold + (awaited and self.hold > 0), "7: at most hold requests are held"
         assert not (held and pending), "9: nobody waits while something waits for him"
-        assert self.session._outbox.size == pending, "10: nothing else is buffered"
-        assert self.reading or pending > self.policy.low_water, "the server is read again"
-        assert not self.reading or pending <= self.policy.max_pending_bytes, "the server is not read"
+        lines = self.lines.values()
+        assert self.session._streams.size == sum(map(self.bytes_of, lines)), "10: nothing else is buffered"
+        assert len(self.session._streams.all) <= self.policy.max_streams, "10: so are streams"
+        for line in lines:
+            waiting = self.bytes_of(line)
+            starved = line.is_open and not line.reading and waiting <= self.policy.low_water
+            assert not starved, "the server is read again"
+            full = waiting > self.policy.max_pending_bytes
+            assert not (full and line.is_open and line.reading), "the server is not read"
         if not live and not self.creating:
             over = self.inactive_at
             assert self.now < over or (self.now == over and not handled), "10: inactivity ends it"
 
-    @property
-    def is_closing(self) -> bool:
-        """The client has terminated; the server sends on before it notices (13)."""
-        return self.cause == "client" and self.stream == "over" and self.ended is None
+    def is_closing(self, line: Line) -> bool:
+        """The client has terminated; the server sends on before it notices (13, 16.5)."""
+        by_client = line.closed_by_client or (self.cause == "client" and line.is_open)
+        return by_client and line.state == "over" and self.ended is None

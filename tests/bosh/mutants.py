@@ -17,10 +17,24 @@ from types import ModuleType
 from typing import NamedTuple
 
 from boshgate.bosh.session import Session
-from tests.bosh.play import ACKS, HOLDS, KEYS, PENDING, REPLY, RESPONSE, SLOW, WAITS, Play, Setting, moves
+from tests.bosh.play import (
+    ACKS,
+    HOLDS,
+    KEYS,
+    PENDING,
+    REPLY,
+    RESPONSE,
+    SLOW,
+    STREAMS,
+    WAITS,
+    Play,
+    Setting,
+    moves,
+)
 
 MODULES = (
-    "creation", "keys", "outbox", "replies", "window", "acks", "polling", "responder", "streams", "session",
+    "creation", "keys", "outbox", "screening", "stream", "streams", "replies", "window", "acks", "polling",
+    "responder", "session",
 )  # fmt: skip
 """What is built anew, in the order of its imports. Events, bodies and states stay what the tests know."""
 
@@ -79,7 +93,7 @@ def notices(session_class: type[Session], plays: int, seed: int = 0) -> str | No
         setting = Setting(
             wait=dice.choice(WAITS), hold=dice.choice(HOLDS), pending=dice.choice(PENDING),
             response=dice.choice(RESPONSE), reply=dice.choice(REPLY), slow=dice.choice(SLOW),
-            keys=dice.choice(KEYS), acks=dice.choice(ACKS),
+            keys=dice.choice(KEYS), acks=dice.choice(ACKS), streams=dice.choice(STREAMS),
         )  # fmt: skip
         try:
             play = Play(session_class, setting)

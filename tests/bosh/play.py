@@ -8,17 +8,19 @@ from boshgate.bosh.body import Body
 from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.session import Session
 from boshgate.xmpp.xml import Element
+from tests.bosh.line import Line
 from tests.bosh.model import Model
 from tests.bosh.wire import FIRST_RID, ITEM_NOT_FOUND, RESTART, Asked, Http, end_of, keys_of, payload
 
 COMMON = (
     ["ask and arrive"] * 16 + ["ask"] * 6 + ["again and arrive"] * 8 + ["again"] * 4 + ["overtake"] * 4
     + ["request"] * 8 + ["response"] * 16 + ["lose request", "lose response", "break", "break unnoticed"] * 3
+    + ["add"] * 4 + ["close", "one error", "one closed", "one remote-connection-failed", "replace"] * 2
     + ["server"] * 12 + ["server and answers"] * 8 + ["restart"] * 2 + ["break all"]
     + ["time 1", "time 999", "time 1000", "time 1001", "time 3000", "pause 2", "pause 11"] * 2 + ["due"] * 6
 )  # fmt: skip
 ENDS = ["silence", "shutdown", "error", "closed", "remote-connection-failed"]
-OFFENCES = ["above", "below", "altered", "pause", "restart", "forbidden", "key", "poll"]
+OFFENCES = ["above", "below", "altered", "pause", "restart", "forbidden", "key", "poll", "stream"]
 RARE = (
     ["pause 12", "terminate", "terminate"]
     + [f"end {how}" for how in ENDS]
@@ -63,11 +65,13 @@ class Setting(NamedTuple):
     slow: bool
     keys: bool
     acks: bool
+    streams: int
 
 
 WAITS, HOLDS = (6, 6, 6, 3, 0), (1, 1, 1, 2, 2, 0)
 PENDING, RESPONSE = (10_000, 400, 100), (10_000, 200, 1)
 REPLY, SLOW, KEYS, ACKS = (0, 0, 999), (False, False, True), (False, True), (False, True)
+STREAMS = (1, 2, 2, 4)
 
 
 class Play:
@@ -82,7 +86,8 @@ class Play:
         self.policy = SessionPolicy(
             max_wait=60, max_hold=2, inactivity=4, max_pause=11, polling=1, max_repeats=10**6,
             max_pending_bytes=setting.pending, max_response_bytes=setting.response,
-            reply_ms=setting.reply, hole_ms=2000, closing_ms=1000, linger_ms=4000,
+            max_streams=setting.streams, reply_ms=setting.reply, hole_ms=2000, closing_ms=1000,
+            linger_ms=4000,
         )  # fmt: skip
         self.begin()
 
@@ -93,7 +98,7 @@ class Play:
             keys=self.setting.keys, acks=self.setting.acks,
         )  # fmt: skip
         if not self.setting.slow:
-            self.server_does(("features",), all_arrives=True)
+            self.server_does(0, ("features",), all_arrives=True)
 
     def do(self, move: Move) -> None:
         """Make *move*; when a session is over another one begins."""
@@ -102,23 +107,26 @@ class Play:
         scenes: dict[str, Callable[[], None]] = {
             "overtake": self.overtake,
             "break all": self.break_all,
+            "replace": self.replace,
             "due": self.advance_to_deadline,
         }
         if move.what in scenes:
             scenes[move.what]()
-        elif who in ("ask", "again", "restart", "pause", "terminate"):
+        elif who in ("ask", "again", "restart", "pause", "terminate", "add", "close"):
             self.client_does(who, move.pick, move.number, how)
         elif who == "server":
-            self.server_does(move.burst, all_arrives=how != "")
+            self.server_does(move.pick, move.burst, all_arrives=how != "")
         elif who == "time":
             model.advance(int(how))
             model.tick()
         elif who == "offend":
             self.offend(how)
+        elif who == "one" and not model.several:
+            pass  # that would be the end of the session, which is another move
         elif who == "end" or how in ENDS:
             if who == "cut" and (held := model.https("arrived")):
                 model.break_held(held[0], noticed=True)
-            self.end(how, move.burst)
+            self.end(how, move.burst, move.pick if who == "one" else None)
             if who == "lose":
                 self.lose_all()
         else:
@@ -133,22 +141,35 @@ class Play:
         """Ask, or ask again, if the rules allow it; *how* says what then becomes of it."""
         model = self.model
         if what == "restart":
-            self.restart()
+            self.restart(self.line(index))
         elif what == "again" and model.broken:
             model.ask_again(index)
+        elif what == "add":
+            if model.may_add and not model.creating:
+                model.ask(0, "add")
+        elif what == "close":
+            if (name := model.named(index)) is not None and model.may_ask("plain"):
+                model.ask(count, "close", stream=name)
         elif model.may_ask(what):
-            model.ask(count, what if what in ("pause", "terminate") else "plain", how)
-        if (how == "and arrive" or what == "terminate") and (waiting := model.https("upstream")):
+            kind = what if what in ("pause", "terminate") else "plain"
+            model.ask(count, kind, how, None if what == "terminate" else model.named(index))
+        if (how == "and arrive" or what in ("terminate", "add")) and (waiting := model.https("upstream")):
             model.deliver_request(waiting[-1])
 
-    def restart(self) -> None:
+    def line(self, index: int) -> Line:
+        """One of the streams."""
+        return list(self.model.lines.values())[index % len(self.model.lines)]
+
+    def restart(self, line: Line) -> None:
         """SASL succeeds, and the client restarts the stream (XEP-0206 section 5)."""
         model = self.model
-        if not model.may_restart and model.server_may_send:
-            model.server_sends(["success"])
-            self.deliver_responses()
-        if model.may_restart:
-            model.ask(0, "restart")
+        for one in dict.fromkeys((line, self.line(0))):
+            if not model.may_restart(line) and one.server_may_send and one.is_open:
+                model.server_sends(one, ["success"])
+        self.deliver_responses()
+        if model.may_restart(line):
+            line.restarting = True
+            model.ask(0, "restart", stream=line.name if model.several else None)
             model.deliver_request(model.https("upstream")[-1])
 
     def overtake(self) -> None:
@@ -159,6 +180,17 @@ class Play:
                 model.ask(1, "plain")
         if waiting := model.https("upstream"):
             model.deliver_request(waiting[-1])
+
+    def replace(self) -> None:
+        """A stream ends in every respect, and another takes its place (16.3, 16.6)."""
+        model, line = self.model, self.line(-1)
+        if model.several and line.is_open and line.server_may_send:
+            model.server_sends(line, ["error"])
+            for what in ("ask", "add"):
+                self.client_does(what, 0, 1, "and arrive")
+                self.deliver_responses()
+                if line.state == "over" and model.cause is None:
+                    model.server_goes(line, None)
 
     # The network
 
@@ -202,14 +234,16 @@ class Play:
 
     # The server and the clock
 
-    def server_does(self, burst: tuple[str, ...], *, all_arrives: bool) -> None:
-        """Open the stream, or send *burst* on it."""
-        model = self.model
-        if model.stream == "opening" and model.cause is None:
-            model.server_opens()
+    def server_does(self, index: int, burst: tuple[str, ...], *, all_arrives: bool) -> None:
+        """Open a stream, or send *burst* on it."""
+        model, line = self.model, self.line(index)
+        if line.state == "opening" and line.is_open and model.cause is None:
+            model.server_opens(line)
             burst = ("features",)
-        if model.server_may_send or model.is_closing:
-            model.server_sends(burst)
+        if line.state == "over" and not line.is_open and model.cause is None and len(burst) > 2:
+            model.server_goes(line, None)
+        elif line.server_may_send or model.is_closing(line):
+            model.server_sends(line, burst)
         if all_arrives:
             self.deliver_responses()
 
@@ -221,18 +255,23 @@ class Play:
 
     # Ends
 
-    def end(self, how: str, burst: tuple[str, ...]) -> None:
-        """10, 17.2, XEP-0206 section 6: nobody asks any more, or the gateway or the server ends it."""
+    def end(self, how: str, burst: tuple[str, ...], index: int | None) -> None:
+        """10, 17.2, XEP-0206 section 6: nobody asks any more, or the gateway or the server ends it.
+
+        *index*: only that stream; else all of them.
+        """
         model = self.model
         if how == "silence":
             model.advance(25_000)
         elif how == "shutdown":
             model.terminate()
-        elif how != "error":
-            if model.stream != "gone":
-                model.server_goes(None if how == "closed" else how)
-        elif model.server_may_send or model.is_closing:
-            model.server_sends([*burst, "error"])
+        for line in list(model.lines.values()) if index is None else [self.line(index)]:
+            if how in ("silence", "shutdown") or line.state == "gone":
+                continue
+            if how != "error":
+                model.server_goes(line, None if how == "closed" else how)
+            elif line.server_may_send or model.is_closing(line):
+                model.server_sends(line, [*burst, "error"])
 
     def offend(self, fault: str) -> None:
         """The client breaks a rule: the culprit gets its condition, the others other-request; all is over."""
@@ -262,8 +301,11 @@ class Play:
         condition = "bad-request"
         if fault == "pause":
             attributes = {"pause": "0"}
-        elif fault == "restart" and model.success is None:
+        elif fault == "restart" and all(line.success is None for line in model.lines.values()):
             attributes = {RESTART: "1"}
+        elif fault == "stream" and model.policy.max_streams > 1:
+            attributes = {"stream": "S99"}
+            condition = "item-not-found"
         elif fault == "forbidden":
             payloads += (Element("{urn:ietf:params:xml:ns:xmpp-framing}open", b""),)
         elif fault == "key" and model.keys:
@@ -286,13 +328,15 @@ class Play:
         """Both sides go on without losing anything: whatever was said arrives, and the session ends."""
         model = self.model
         too_late = model.ended is not None
-        for _ in range(200 + 5 * len(model.sent)):
+        for _ in range(200 + 5 * sum(len(line.sent) for line in model.lines.values())):
             if not self.goes_on():
                 break
         else:
             raise AssertionError("something is waiting for ever")
         if model.knows_the_sid and model.cause != "offence" and not (too_late or model.terminating):
-            assert model.processed == model.sent, "6: all of it arrives"
+            for line in model.lines.values():
+                assert line.processed == line.sent or line.closed_by_client, "6: all of it arrives"
+                assert line.told is line.ended, "16.6: the client is told"
             assert model.told is (model.cause is not None), "17.2: the client is told"
         elif model.knows_the_sid and model.cause == "client":
             assert model.told or too_late, "13: the client is told"
@@ -300,15 +344,15 @@ class Play:
 
     def goes_on(self) -> bool:
         """Do the next thing that has to be done; False if nothing has."""
-        model = self.model
+        model, lines = self.model, range(len(self.model.lines))
         if waiting := model.https("upstream"):
             model.deliver_request(waiting[0])
         elif waiting := model.https("downstream"):
             model.deliver_response(waiting[0])
-        elif model.stream == "opening" and model.cause is None:
-            self.server_does((), all_arrives=False)
-        elif model.cause == "client" and model.ended is None and model.stream != "gone":
-            model.server_goes(None)
+        elif model.cause is None and (opening := [i for i in lines if self.line(i).state == "opening"]):
+            self.server_does(opening[0], (), all_arrives=False)
+        elif model.ended is None and (over := [i for i in lines if self.line(i).state == "over"]):
+            model.server_goes(self.line(over[0]), None)
         elif model.ended is None and model.broken:
             model.ask_again(0)
         elif model.ended is None and (model.pending or model.cause is not None) and model.may_ask("plain"):
@@ -335,7 +379,8 @@ class Play:
         model.session.receive_request(late, late.asked.body, model.now)
         model.pump()
         assert late.response == ITEM_NOT_FOUND, "12: later requests find no session"
-        model.session.receive_payloads("S", [payload("stanza", "late")], model.now)
-        model.session.stream_closed("S", None, model.now)
+        for name in model.lines:
+            model.session.receive_payloads(name, [payload("stanza", "late")], model.now)
+            model.session.stream_closed(name, None, model.now)
         model.tick()
         assert model.session.next_event() is None

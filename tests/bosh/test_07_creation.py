@@ -10,7 +10,7 @@ from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.session import Session
 from boshgate.errors import BindingError
 from boshgate.namespaces import XBOSH
-from tests.bosh.chat import FEATURES, POLICY, SUCCESS, Chat, message, request
+from tests.bosh.chat import EMPTY, FEATURES, POLICY, SUCCESS, Chat, message, request
 
 ONLY_IN_CREATION_RESPONSE = {
     "sid", "wait", "requests", "ver", "polling", "inactivity", "hold", "accept", "charsets", "maxpause",
@@ -21,7 +21,7 @@ ONLY_IN_CREATION_RESPONSE = {
 def refusal(*payloads: str, **attributes: str | int) -> str:
     """The condition with which a creation request is refused."""
     with pytest.raises(BindingError) as refused:
-        Session("SID", "STREAM", "exchange", request(1, *payloads, **attributes), POLICY, 0)
+        Session("SID", lambda: "STREAM", "exchange", request(1, *payloads, **attributes), POLICY, 0)
     return refused.value.condition
 
 
@@ -49,6 +49,7 @@ def test_creation_response_waits_for_the_features_and_has_every_attribute() -> N
         "inactivity": "30",
         "hold": "1",
         "maxpause": "120",
+        "stream": "STREAM",
         "from": "example.com",
         "authid": "A1",
         f"{{{XBOSH}}}version": "1.0",
@@ -196,7 +197,7 @@ def test_stanza_asks_for_hold_2_and_gets_1() -> None:
 
 @pytest.mark.rule("C5", "C6")
 def test_absent_wait_and_hold_have_defaults() -> None:
-    session = Session("SID", "STREAM", "exchange", request(1, to="example.com"), POLICY, 0)
+    session = Session("SID", lambda: "STREAM", "exchange", request(1, to="example.com"), POLICY, 0)
     assert (session.grant.wait, session.grant.hold) == (60, 1)
 
 
@@ -212,7 +213,7 @@ def test_ver_is_the_lower_of_both_compared_as_two_numbers(asked: str, ver: str) 
 
 @pytest.mark.rule("C4", "E13")
 def test_legacy_client_without_ver_is_known_as_such() -> None:
-    session = Session("SID", "STREAM", "exchange", request(1, to="example.com"), POLICY, 0)
+    session = Session("SID", lambda: "STREAM", "exchange", request(1, to="example.com"), POLICY, 0)
     assert session.grant.ver is None
 
 
@@ -313,8 +314,10 @@ def test_no_polling_and_no_maxpause_are_not_announced() -> None:
 
 @pytest.mark.rule("W14", "M2")
 def test_creation_attributes_on_later_requests_are_ignored(chat: Chat) -> None:
-    answer = chat.post(to="other.example", lang="de", ver="2.0", wait=1, hold=0, content="text/html")
-    assert answer.held
+    answer = chat.post(lang="de", ver="2.0", wait=1, hold=0, content="text/html")
+    chat.post(message("m1"), to="other.example", lang="de", ver="2.0", wait=1, hold=0, content="text/html")
+    assert answer.body == EMPTY
+    assert chat.stanzas == [message("m1")]
     assert chat.streams == []
     assert chat.session.content == "text/xml; charset=utf-8"
 

@@ -277,4 +277,4 @@ def test_empty_response_has_nothing_but_its_namespace(chat: Chat) -> None:
 
 def test_repr_tells_the_state(chat: Chat) -> None:
     chat.post()
-    assert repr(chat.session) == "<Session open rid=101 held=1 early=0 pending=0 <Stream STREAM open>>"
+    assert repr(chat.session) == "<Session open rid=101 held=1 early=0 pending=0 [<Stream STREAM open>]>"

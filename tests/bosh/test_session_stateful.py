@@ -26,6 +26,7 @@ from tests.bosh.play import (
     REPLY,
     RESPONSE,
     SLOW,
+    STREAMS,
     WAITS,
     Move,
     Play,
@@ -33,9 +34,13 @@ from tests.bosh.play import (
     moves,
 )
 
+CHOICES: tuple[tuple[int, ...], ...] = (
+    WAITS, HOLDS, PENDING, RESPONSE, REPLY, SLOW, KEYS, ACKS, STREAMS,
+)  # fmt: skip
+
 settings_ = st.builds(
     Setting,
-    *(st.sampled_from(choices) for choices in (WAITS, HOLDS, PENDING, RESPONSE, REPLY, SLOW, KEYS, ACKS)),
+    *(st.sampled_from(choices) for choices in CHOICES),
 )
 
 

@@ -3,7 +3,9 @@
 import pytest
 
 from boshgate.bosh.body import Body
+from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.window import Arrival, Request, Window
+from boshgate.errors import BindingError
 from boshgate.xmpp.xml import Element
 
 
@@ -82,12 +84,21 @@ def test_clearing_tells_what_is_lost(window: Window) -> None:
 
 
 def test_repeats_are_counted_in_a_row(window: Window) -> None:
-    assert [window.count_repeat(now, 10) for now in (100, 109, 119, 128)] == [1, 2, 1, 2]
+    policy = SessionPolicy(max_repeats=1, repeat_ms=10)
+
+    def repeat(now: int) -> None:
+        window.check_copy(None, Body(11, {}), policy, now)
+
+    for now in (100, 119):
+        repeat(now)
+        with pytest.raises(BindingError):
+            repeat(now + 9)
     window.hold(make(11))
-    assert window.count_repeat(129, 10) == 1
-    assert window.count_repeat(130, 10) == 2
+    repeat(129)
+    with pytest.raises(BindingError):
+        repeat(130)
     window.park(make(13))
-    assert window.count_repeat(131, 10) == 1
+    repeat(131)
 
 
 def test_repr_tells_whether_somebody_waits() -> None:

@@ -21,6 +21,7 @@ KINDS = {
     "error": (f"{{{STREAMS}}}error", f"<stream:error id='%s' xmlns:stream='{STREAMS}'/>"),
 }
 ID = re.compile(rb"<([a-z:]+) id='([^']+)'")
+_STREAM = re.compile(rb"^<body [^>]*? stream='([^']+)'")
 _TYPE = re.compile(rb"^<body [^>]*? type='([a-z]+)'(?: condition='([a-z-]+)')?")
 
 
@@ -57,6 +58,17 @@ def end_of(body: bytes) -> tuple[str | None, str | None]:
     if match is None:
         return None, None
     return match[1].decode(), match[2].decode() if match[2] else None
+
+
+def stream_of(body: bytes) -> str | None:
+    """The stream that a response names."""
+    match = _STREAM.match(body)
+    return match[1].decode() if match else None
+
+
+def is_end(body: bytes) -> bool:
+    """Whether a response ends the session: that of one stream names it (16.6)."""
+    return end_of(body)[0] == "terminate" and stream_of(body) is None
 
 
 def check_kinds(body: bytes, condition: str | None) -> None:

@@ -21,7 +21,8 @@ FEATURES = Element("{http://etherx.jabber.org/streams}features", b"<stream:featu
 
 def request(payload: str = "", **attributes: str) -> Body:
     """A request as it comes out of the parser."""
-    named = {"rid": "1", "to": "example.org", "wait": "10", "hold": "1", "ver": "1.11"} | attributes
+    creation = {"rid": "1", "to": "example.org", "wait": "10", "hold": "1", "ver": "1.11"}
+    named = attributes if "sid" in attributes else creation | attributes
     written = "".join(f" {name.replace('_', ':')}='{value}'" for name, value in named.items())
     return parse_body(
         f"<body xmlns='{HB}' xmlns:xmpp='urn:xmpp:xbosh'{written}>{payload}</body>".encode(),

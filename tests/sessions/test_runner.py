@@ -7,9 +7,11 @@ import pytest
 from boshgate.bosh.events import SessionTerminated
 from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.session import Session
+from boshgate.config import LimitsTable
 from boshgate.errors import AuthenticationTimeout, BackendError, ConnectFailed, ConnectionLost, QueueFull
 from boshgate.logs import SessionLogger
 from boshgate.metrics import Tally
+from boshgate.sessions.admission import Admission
 from boshgate.sessions.runner import Runner
 from boshgate.xmpp.xml import Element
 from tests.sessions.conftest import (
@@ -37,10 +39,20 @@ class Session1:
         self.clock = clock
         self.ends: list[SessionTerminated] = []
         self.creation = FakeExchange()
+        self.admission = Admission(LimitsTable())
+        self.admission.admit("192.0.2.1")
         policy = SessionPolicy(max_pending_bytes=10_000)
         self.runner = Runner(
-            Session("sid", "stream", self.creation, request(xml_lang="de"), policy, int(clock.time() * 1000)),
+            Session(
+                "sid",
+                lambda: "stream",
+                self.creation,
+                request(xml_lang="de"),
+                policy,
+                int(clock.time() * 1000),
+            ),
             backends=backends.real,
+            admission=self.admission,
             log=SessionLogger(logging.getLogger("boshgate.test"), "sid"),
             tally=Tally("bosh"),
             address="192.0.2.1",

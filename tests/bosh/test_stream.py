@@ -2,12 +2,11 @@
 
 import pytest
 
-from boshgate.bosh.body import Body
-from boshgate.bosh.creation import Grant, grant_session
 from boshgate.bosh.events import CloseStream, Event, OpenStream, Throttle
-from boshgate.bosh.policy import SessionPolicy
+from boshgate.bosh.outbox import Outbox
+from boshgate.bosh.screening import COMPRESS_FAILURE, STARTTLS_FAILURE, Local, Screened, screen
 from boshgate.bosh.states import StreamState
-from boshgate.bosh.streams import COMPRESS_FAILURE, STARTTLS_FAILURE, Local, Screened, Stream, screen
+from boshgate.bosh.stream import Stream
 from boshgate.errors import BindingError
 from boshgate.namespaces import COMPRESS, FRAMING, STREAMS, TLS
 from boshgate.xmpp.xml import Element
@@ -18,15 +17,16 @@ COMPRESSION = Element(f"{{{COMPRESS}}}compress", b"")
 STREAM_ERROR = Element(f"{{{STREAMS}}}error", b"")
 
 
-@pytest.fixture
-def grant() -> Grant:
-    """What a client is granted that asks for nothing."""
-    return grant_session(Body(1, {"to": "example.com"}), SessionPolicy())
+def open_stream(events: list[Event]) -> Stream:
+    """A stream that has just been opened."""
+    stream = Stream("S", ("example.com", None, None), Outbox(100), [], events)
+    stream.open()
+    return stream
 
 
-def test_stream_is_closed_once_and_read_until_then(grant: Grant) -> None:
+def test_stream_is_closed_once_and_read_until_then() -> None:
     events: list[Event] = []
-    stream = Stream("S", grant, events)
+    stream = open_stream(events)
     stream.throttle(on=True)
     stream.throttle(on=True)
     stream.close(clean=False)
@@ -41,9 +41,9 @@ def test_stream_is_closed_once_and_read_until_then(grant: Grant) -> None:
     assert stream.is_over
 
 
-def test_closed_stream_cannot_be_closed(grant: Grant) -> None:
+def test_closed_stream_cannot_be_closed() -> None:
     events: list[Event] = []
-    stream = Stream("S", grant, events)
+    stream = open_stream(events)
     stream.throttle(on=True)
     stream.state = StreamState.CLOSED
     stream.close(clean=True)
