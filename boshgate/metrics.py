@@ -21,7 +21,7 @@ WEBSOCKET = "websocket"
 class Tally:
     """Plain integers for what happens often; one object for each transport."""
 
-    __slots__ = ("from_clients", "requests", "to_clients", "transport")
+    __slots__ = ("from_clients", "requests", "returned", "to_clients", "transport")
 
     def __init__(self, transport: str) -> None:
         self.transport = transport
@@ -31,6 +31,8 @@ class Tally:
         """First-level elements forwarded to XMPP servers."""
         self.to_clients = 0
         """First-level elements handed to clients."""
+        self.returned = 0
+        """Stanzas answered with an error for a client that was gone (XEP-0206 section 7)."""
 
 
 class _Tallies(Collector):
@@ -46,11 +48,17 @@ class _Tallies(Collector):
             "First-level XML elements (stanzas and others) passed on.",
             labels=["transport", "direction"],
         )
+        returned = CounterMetricFamily(
+            "boshgate_stanzas_returned",
+            "Stanzas answered with an error because their client was gone.",
+            labels=["transport"],
+        )
         for tally in self._tallies:
+            returned.add_metric([tally.transport], tally.returned)
             requests.add_metric([tally.transport], tally.requests)
             elements.add_metric([tally.transport, "to_server"], tally.from_clients)
             elements.add_metric([tally.transport, "to_client"], tally.to_clients)
-        return [requests, elements]
+        return [requests, elements, returned]
 
 
 class Metrics:

@@ -15,11 +15,13 @@ def test_integers_are_read_when_asked_for() -> None:
     metrics.websocket.requests += 1
     metrics.bosh.from_clients += 4
     metrics.websocket.to_clients += 5
+    metrics.bosh.returned += 2
     assert sample(metrics, "boshgate_requests_total", transport=BOSH) == 3
     assert sample(metrics, "boshgate_requests_total", transport=WEBSOCKET) == 1
     assert sample(metrics, "boshgate_elements_total", transport=BOSH, direction="to_server") == 4
     assert sample(metrics, "boshgate_elements_total", transport=WEBSOCKET, direction="to_client") == 5
     assert sample(metrics, "boshgate_elements_total", transport=WEBSOCKET, direction="to_server") == 0
+    assert sample(metrics, "boshgate_stanzas_returned_total", transport=BOSH) == 2
 
 
 def test_two_gateways_do_not_share() -> None:
@@ -36,6 +38,7 @@ def test_every_metric_is_shown_with_its_help() -> None:
     for name in (
         "boshgate_requests_total",
         "boshgate_elements_total",
+        "boshgate_stanzas_returned_total",
         "boshgate_sessions_opened_total",
         "boshgate_sessions_closed_total",
         "boshgate_sessions_open",

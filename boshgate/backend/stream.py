@@ -32,7 +32,7 @@ from boshgate.xmpp.negotiation import (
     stream_error,
     stream_header,
 )
-from boshgate.xmpp.resumption import MAY_GRANT, grants_resumption, hide_location
+from boshgate.xmpp.resumption import MAY_GRANT, enables_management, grants_resumption, hide_location
 from boshgate.xmpp.xml import Element
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ class BackendStream(asyncio.Protocol):
         "_timer",
         "_transport",
         "authenticated",
+        "managed",
         "restart_allowed",
         "resumable",
     )
@@ -97,6 +98,8 @@ class BackendStream(asyncio.Protocol):
         """SASL (RFC 6120) succeeded since the last header: the client must restart the stream now (6.4.6)."""
         self.authenticated = False
         """The server has sent a success of SASL or SASL2 at some time."""
+        self.managed = False
+        """The server counts stanzas (XEP-0198): there must be none of the gateway's own (SM4)."""
         self.resumable = False
         """The server has granted XEP-0198 resumption: a lost client must not close the stream (SM5)."""
 
@@ -292,6 +295,7 @@ class BackendStream(asyncio.Protocol):
             # XEP-0388 2.6.1: a success of SASL2 is no reason to restart.
             self.restart_allowed = self.restart_allowed or is_sasl_success(element)
         self.resumable = self.resumable or grants_resumption(element)
+        self.managed = self.managed or enables_management(element)
         return element if self._connector.keep_location else hide_location(element)
 
     def _deliver(self, elements: list[Element]) -> None:

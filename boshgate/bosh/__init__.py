@@ -18,6 +18,7 @@ of them the caller empties `next_event()` and asks `get_timer()`::
 - After `SessionTerminated` the session ignores what the stream still brings, and counts it in `undelivered`.
 - `CloseStream(clean=False)` means: not the client's and not the server's wish. Close a stream that XEP-0198
   can resume without `</stream:stream>`, any other one as you like.
+- `ReturnPayloads` comes before that where something still waited for a client that is gone (XEP-0206 7).
 - `boshgate.bosh.body.terminal_body(condition)` answers a request that belongs to no session.
 - `Respond.status` is 200 but for clients without ``ver`` (17.1). A refused creation has no session: there
   `boshgate.bosh.conditions.legacy_status` tells.

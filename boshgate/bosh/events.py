@@ -57,6 +57,21 @@ class SendPayloads:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnPayloads:
+    """*payloads* came on this stream, which is about to be closed, and nobody is there to take them any more.
+
+    Answer those that ask for it with errors (XEP-0206 section 7), unless XEP-0198 is on. What is in responses
+    is not among them, not even in those that the client may have missed: a client mostly goes after it got
+    the last one, and the section speaks of stanzas that come for a client that is gone, not of those sent
+    to it. Their fate is that of what is written to any connection that breaks (XEP-0124 section 14.3 keeps
+    them for the client alone).
+    """
+
+    stream: str
+    payloads: tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CloseStream:
     """End the stream; what was sent before goes out first.
 
@@ -92,4 +107,13 @@ class SessionTerminated:
     discarded: int
 
 
-Event = Respond | OpenStream | RestartStream | SendPayloads | CloseStream | Throttle | SessionTerminated
+Event = (
+    Respond
+    | OpenStream
+    | RestartStream
+    | SendPayloads
+    | ReturnPayloads
+    | CloseStream
+    | Throttle
+    | SessionTerminated
+)

@@ -395,7 +395,7 @@ class Session:
         """End the session at once and tell nobody."""
         self.state = SessionState.TERMINATED
         self._reason = reason
-        self._streams.close(clean=False)
+        self._streams.drop()
         self.discarded += self._window.clear()
         self._forget()
 

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 from boshgate.bosh.body import Body
-from boshgate.bosh.events import CloseStream, Event, OpenStream, RestartStream, SendPayloads, Throttle
+from boshgate.bosh.events import (
+    CloseStream,
+    Event,
+    OpenStream,
+    RestartStream,
+    ReturnPayloads,
+    SendPayloads,
+    Throttle,
+)
 from boshgate.bosh.outbox import SASL_SUCCESS, STREAM_ERROR, Outbox
 from boshgate.bosh.screening import LOCAL, Screened, screen
 from boshgate.bosh.states import StreamState
@@ -119,6 +127,13 @@ class Stream:
         if not self.is_over:
             self.state = StreamState.CLOSING
             self._events.append(CloseStream(self.name, clean))
+
+    def drop(self) -> None:
+        """The client is gone: give back what waits for it (XEP-0206 section 7), then end it."""
+        if self.outbox.portions and not self.is_over:
+            waiting = tuple(payload for portion in self.outbox.portions for payload in portion)
+            self._events.append(ReturnPayloads(self.name, waiting))
+        self.close(clean=False)
 
     def __repr__(self) -> str:
         return f"<Stream {self.name} {self.state.value}{' throttled' if self.throttled else ''}>"

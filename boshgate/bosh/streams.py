@@ -120,6 +120,11 @@ class Streams:
         for stream in self.all.values():
             stream.close(clean=clean)
 
+    def drop(self) -> None:
+        """Close all: the client is gone."""
+        for stream in self.all.values():
+            stream.drop()
+
     # What goes to the client
 
     def next_body(self, opened: Stream | None, *, heard: bool) -> bytes:

@@ -11,8 +11,8 @@ waits (XEP-0124 section 17.2), and is noticed by no other.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ParamSpec, cast
+from collections.abc import Callable, Sequence
+from typing import Final, ParamSpec, cast
 
 from boshgate.backend.pool import Backends
 from boshgate.backend.stream import BackendStream
@@ -23,6 +23,7 @@ from boshgate.bosh.events import (
     OpenStream,
     Respond,
     RestartStream,
+    ReturnPayloads,
     SendPayloads,
     SessionTerminated,
     Throttle,
@@ -33,7 +34,12 @@ from boshgate.logs import SessionLogger
 from boshgate.metrics import Tally
 from boshgate.sessions.admission import Admission, check_domain
 from boshgate.xmpp.framer import StreamHeader
+from boshgate.xmpp.undelivered import error_for
 from boshgate.xmpp.xml import Element
+
+MAX_RETURNED: Final = 500
+"""Most elements of one stream that are looked at when its client is gone: the server may have sent any number
+of small ones before it was throttled, and others are waiting for the loop."""
 
 P = ParamSpec("P")
 
@@ -199,6 +205,8 @@ class Runner:
                 self._open(event)
             case RestartStream(stream, to, from_, lang):
                 self.streams[stream].backend.restart(to=to, from_=from_, lang=lang)
+            case ReturnPayloads(stream, payloads):
+                self._return(stream, payloads)
             case CloseStream(stream, clean):
                 if (closing := self.streams.get(stream)) is not None:
                     # XEP-0198 section 5: what can be resumed is kept unless the client itself closed it.
@@ -211,6 +219,18 @@ class Runner:
                 self._end(event)
             case _:
                 raise AssertionError(f"the session has no event {event!r}")
+
+    def _return(self, name: str, payloads: Sequence[Element]) -> None:
+        """Answer for a client that is gone (XEP-0206 section 7)."""
+        stream = self.streams.get(name)
+        # SM4: with XEP-0198 the server knows by itself what did not arrive, and counts what it gets.
+        if stream is None or stream.backend.managed:
+            return
+        errors = [error for payload in payloads[:MAX_RETURNED] if (error := error_for(payload)) is not None]
+        if errors:
+            stream.backend.write(b"".join(errors))
+            self.tally.returned += len(errors)
+            self.log.info("answered %d stanzas for a client that is gone", len(errors))
 
     def _open(self, event: OpenStream) -> None:
         stream = SessionStream(self, event.stream)

@@ -31,6 +31,17 @@ def grants_resumption(element: Element) -> bool:
     )
 
 
+def enables_management(element: Element) -> bool:
+    """Whether the server counts the stanzas of this stream from now on (XEP-0198 sections 3 to 5, 9).
+
+    Whether it can be resumed or not: a stanza of ours would be taken for one of the client's.
+    """
+    if element.name not in MAY_GRANT:
+        return False
+    counting = _ENABLED | _RESUMED
+    return any(found.tag in counting for found in parse_document(element.data, limits=None).iter())
+
+
 def hide_location(element: Element) -> Element:
     """Take ``location`` off each ``<enabled/>`` (XEP-0198 section 3), also in a SASL2 success (section 9.1).
 

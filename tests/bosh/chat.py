@@ -11,6 +11,7 @@ from boshgate.bosh.events import (
     OpenStream,
     Respond,
     RestartStream,
+    ReturnPayloads,
     SendPayloads,
     SessionTerminated,
     Throttle,
@@ -220,7 +221,7 @@ class Chat:
                 case SendPayloads(stream, payloads):
                     sent = self.stanzas if stream == "STREAM" else self.elsewhere.setdefault(stream, [])
                     sent += [payload.data.decode() for payload in payloads]
-                case OpenStream() | RestartStream() | CloseStream() | Throttle():
+                case OpenStream() | RestartStream() | ReturnPayloads() | CloseStream() | Throttle():
                     self.streams.append(event)
                 case SessionTerminated():
                     self.ended = event

@@ -9,7 +9,7 @@ class Line:
 
     *state*: opening, open, over (the session closed it) or gone. *is_open*: the session may send on it.
     *closed_by_client*: it alone (16.5). *ended*: the client is to be told that it is over (16.6); *reported*:
-    a response said so; *told*: that response has arrived.
+    a response said so; *told*: that response has arrived. *given_back*: what was pending when it was dropped.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Line:
     ended: bool = False
     reported: bool = False
     told: bool = False
+    given_back: bool = False
     reading: bool = True
     success: str | None = None  # the newest that no restart followed
     restarting: bool = False

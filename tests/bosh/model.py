@@ -15,6 +15,7 @@ from boshgate.bosh.events import (
     OpenStream,
     Respond,
     RestartStream,
+    ReturnPayloads,
     SendPayloads,
     SessionTerminated,
     Throttle,
@@ -320,6 +321,8 @@ class Model(Client):
                     self._respond(exchange, body)
                 case SendPayloads(name, payloads):
                     self.lines[name].server_got += [id_ for sent in payloads for id_ in ids(sent.data)]
+                case ReturnPayloads(name, payloads):
+                    self._return(self.lines[name], [id_ for sent in payloads for id_ in ids(sent.data)])
                 case CloseStream(name, clean):
                     self._close(self.lines[name], clean)
                 case Throttle(name, on):
@@ -336,12 +339,20 @@ class Model(Client):
                 case OpenStream(name):
                     assert self.lines[name].state == "opening"
 
+    def _return(self, line: Line, given_back: list[str]) -> None:
+        assert line.state not in ("over", "gone"), "XEP-0206 7: before the stream is closed"
+        assert not line.given_back, "XEP-0206 7: once"
+        assert given_back == line.pending, "XEP-0206 7: what is in no response"
+        line.given_back = True
+
     def _close(self, line: Line, clean: bool) -> None:
         assert line.state not in ("over", "gone"), "the stream is over already"
         line.state = "over"
         if not self.creating:
             ended = not line.is_open or self.cause in ("client", "server")
             assert clean is ended, "who did not end it leaves it resumable"
+            dropped = line.is_open and self.cause in (None, "offence")
+            assert line.given_back is (dropped and line.pending != []), "XEP-0206 7: the client is gone"
 
     def _respond(self, http: Http, body: bytes) -> None:
         assert http.live, "1: every exchange is answered once, and not after it was lost"

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from boshgate.bosh.events import CloseStream
+from boshgate.bosh.events import CloseStream, ReturnPayloads
 from boshgate.bosh.policy import SessionPolicy
-from tests.bosh.chat import EMPTY, POLICY, Chat, message
+from tests.bosh.chat import EMPTY, POLICY, SUCCESS, Chat, element, message
 
 
 @pytest.mark.rule("I1")
@@ -219,3 +219,37 @@ def test_polling_session_may_be_silent_for_longer() -> None:
     assert chat.alive
     chat.wait(0.001)
     assert not chat.alive
+
+
+# XEP-0206 section 7: stanzas for a client that is gone
+
+
+@pytest.mark.rule("B11")
+def test_what_is_in_no_response_is_given_back_before_the_stream_is_closed(chat: Chat) -> None:
+    first = chat.post()
+    chat.server(message("m1"))
+    assert first.payloads == ["m1"]  # perhaps it did not arrive: nobody knows, and it is not given back
+    chat.server(message("m2"), SUCCESS, message("m3"))
+    chat.wait(31)
+    assert chat.streams == [
+        ReturnPayloads("STREAM", tuple(element(xml) for xml in (message("m2"), SUCCESS, message("m3")))),
+        CloseStream("STREAM", clean=False),
+    ]
+    assert chat.ended is not None
+    assert chat.ended.undelivered == 3
+
+
+@pytest.mark.rule("B11")
+def test_what_waits_for_a_client_that_broke_a_rule_is_given_back(chat: Chat) -> None:
+    chat.server(message("m1"))
+    chat.post(rid=200)
+    assert chat.streams[0] == ReturnPayloads("STREAM", (element(message("m1")),))
+
+
+@pytest.mark.rule("B11")
+def test_nothing_can_be_given_back_on_a_stream_that_is_over(chat: Chat) -> None:
+    chat.server(message("m1"))
+    chat.server_closes("remote-connection-failed")
+    chat.wait(31)
+    assert chat.ended is not None
+    assert chat.streams == []

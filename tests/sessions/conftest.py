@@ -52,6 +52,7 @@ class FakeStream:
     options: dict[str, Any]
     calls: list[Any] = field(default_factory=list)
     resumable: bool = False
+    managed: bool = False
 
     def write(self, data: bytes) -> None:
         self.calls.append(data.decode())

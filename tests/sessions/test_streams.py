@@ -7,7 +7,9 @@ import pytest
 from boshgate.config import Config
 from boshgate.metrics import Metrics
 from boshgate.sessions.admission import Admission
+from boshgate.sessions.runner import MAX_RETURNED
 from boshgate.sessions.store import Sessions
+from boshgate.xmpp.xml import Element
 from tests.sessions.conftest import (
     FEATURES,
     HB,
@@ -33,7 +35,8 @@ class World:
         self.backends = backends
         self.clock = clock
         self.admission = Admission(config.limits)
-        self.sessions = Sessions(config, backends.real, self.admission, Metrics())
+        self.metrics = Metrics()
+        self.sessions = Sessions(config, backends.real, self.admission, self.metrics)
         self.creation = FakeExchange()
         self.runner = self.sessions.create(self.creation, request(), address=ADDRESS, secure=True)
         self.rid = 1
@@ -176,3 +179,74 @@ def test_a_lost_client_leaves_those_streams_open_that_can_be_resumed(world: Worl
     world.clock.advance(61)
     world.clock.advance(61)
     assert [stream.calls for stream in world.backends.streams] == [["close"], ["abort"]]
+
+
+# XEP-0206 section 7: a client that is gone
+
+LOST = [
+    Element("{jabber:client}presence", b"<presence xmlns='jabber:client' from='a@x'/>"),
+    Element("{jabber:client}message", b"<message xmlns='jabber:client' from='a@x/1' to='b@y/2' id='m1'/>"),
+    Element("{jabber:client}iq", b"<iq xmlns='jabber:client' type='get' id='q1'/>"),
+]
+ERRORS = (
+    "<message xmlns='jabber:client' from='b@y/2' to='a@x/1' type='error' id='m1'><error type='wait'>"
+    "<recipient-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+    "<iq xmlns='jabber:client' type='error' id='q1'><error type='cancel'>"
+    "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+)
+
+
+@pytest.mark.rule("B11")
+def test_what_waits_for_a_client_that_is_gone_is_answered_before_the_stream_is_closed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.backends.streams[0].handler.stream_received(LOST)
+    world.clock.advance(61)
+    assert world.backends.streams[0].calls == [ERRORS, "close"]
+    assert world.metrics.bosh.returned == 2
+    assert "answered 2 stanzas for a client that is gone" in caplog.text
+
+
+@pytest.mark.rule("B11", "SM4", "SM5")
+@pytest.mark.parametrize(("resumable", "call"), [(True, "abort"), (False, "close")])
+def test_nothing_is_answered_where_the_server_counts_stanzas(
+    world: World, resumable: bool, call: str
+) -> None:
+    stream = world.backends.streams[0]
+    stream.managed = True
+    stream.resumable = resumable
+    stream.handler.stream_received(LOST)
+    world.clock.advance(61)
+    assert stream.calls == [call]
+    assert world.metrics.bosh.returned == 0
+
+
+@pytest.mark.rule("B11", "SM4")
+def test_each_stream_answers_for_itself(world: World) -> None:
+    world.add()
+    first, second = world.backends.streams[0], world.ready()
+    second.managed = True
+    for stream in (first, second):
+        stream.handler.stream_received(LOST)
+    world.post()
+    world.post()
+    for stream in (first, second):
+        stream.handler.stream_received(LOST[1:])
+    world.clock.advance(61)
+    world.clock.advance(61)
+    assert first.calls[-2:] == [ERRORS, "close"]
+    assert second.calls == ["close"]
+
+
+@pytest.mark.rule("B11")
+def test_presence_alone_is_dropped(world: World) -> None:
+    world.backends.streams[0].handler.stream_received(LOST[:1])
+    world.clock.advance(61)
+    assert world.backends.streams[0].calls == ["close"]
+
+
+def test_so_many_are_answered_and_no_more(world: World) -> None:
+    world.backends.streams[0].handler.stream_received([LOST[2]] * (MAX_RETURNED + 1))
+    world.clock.advance(61)
+    assert world.metrics.bosh.returned == MAX_RETURNED

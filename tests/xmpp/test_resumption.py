@@ -3,7 +3,7 @@
 import pytest
 
 from boshgate.namespaces import SM2, SM3
-from boshgate.xmpp.resumption import grants_resumption, hide_location
+from boshgate.xmpp.resumption import enables_management, grants_resumption, hide_location
 from tests.xmpp.infoset import element
 
 
@@ -34,6 +34,26 @@ from tests.xmpp.infoset import element
 )
 def test_resumption_is_granted_by_the_server(namespace: str, data: str, granted: bool) -> None:
     assert grants_resumption(element(data.format(sm=namespace).encode())) is granted
+
+
+@pytest.mark.rule("SM4")
+@pytest.mark.parametrize("namespace", [SM2, SM3])
+@pytest.mark.parametrize(
+    ("data", "enabled"),
+    [
+        ("<enabled xmlns='{sm}' id='1' resume='true'/>", True),
+        ("<enabled xmlns='{sm}'/>", True),
+        ("<resumed xmlns='{sm}' h='1' previd='2'/>", True),
+        ("<failed xmlns='{sm}'/>", False),
+        ("<success xmlns='urn:xmpp:sasl:2'><x><enabled xmlns='{sm}'/></x></success>", True),
+        ("<success xmlns='urn:xmpp:sasl:2'/>", False),
+        ("<message xmlns='jabber:client'><enabled xmlns='{sm}'/></message>", False),
+    ],
+)
+def test_stanzas_are_counted_whether_or_not_there_is_resumption(
+    namespace: str, data: str, enabled: bool
+) -> None:
+    assert enables_management(element(data.format(sm=namespace).encode())) is enabled
 
 
 @pytest.mark.rule("F10")
