@@ -72,6 +72,10 @@ IN_SESSION = {
     "who polls too often goes on": "polling.polling_too_fast_is_a_violation",
     "who gets something may not ask for more": "polling.polling_goes_on_after_a_payload",
     "whoever says something polls": "polling.talking_is_not_polling",
+    "any name is good": "streams.an_unknown_stream_is_item_not_found",
+    "closing one stream ends the session": "streams.one_stream_can_be_closed",
+    "payloads are for the first stream": "streams.a_request_without_stream_goes_to_all",
+    "names are not given once there are several": "streams.the_new_stream_has_features",
 }
 """Names of `tests.bosh.mutants.MUTANTS`, and which check notices."""
 
