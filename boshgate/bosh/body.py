@@ -49,19 +49,26 @@ _DECLARATION: Final = re.compile(
 class Body:
     """A request: *attributes* by expanded name, *payloads* as they may stand inside the stream to the server.
 
-    *digest* tells an exact copy from an altered one (14.3): SHA-256 of the bytes as they came.
+    *digest* tells an exact copy from an altered one (14.3): SHA-256 of the bytes as they came. *excess* says
+    what is more than allowed of the payloads.
     """
 
-    __slots__ = ("attributes", "digest", "payloads", "rid", "sid")
+    __slots__ = ("attributes", "digest", "excess", "payloads", "rid", "sid")
 
     def __init__(
-        self, rid: int, attributes: Mapping[str, str], payloads: tuple[Element, ...] = (), digest: bytes = b""
+        self,
+        rid: int,
+        attributes: Mapping[str, str],
+        payloads: tuple[Element, ...] = (),
+        digest: bytes = b"",
+        excess: str | None = None,
     ) -> None:
         self.rid = rid
         self.sid = attributes.get("sid")
         self.attributes = attributes
         self.payloads = payloads
         self.digest = digest
+        self.excess = excess
 
     @property
     def to(self) -> str | None:
@@ -113,8 +120,9 @@ class Body:
 def parse_body(data: bytes, *, max_payloads: int, max_stanza_bytes: int) -> Body:
     """Return the request that the document *data* is.
 
+    More than *max_payloads*, or one of more than *max_stanza_bytes*, is the `Body.excess` of its session.
     Raises BindingError bad-request where *data* is no ``<body/>`` with a valid rid, policy-violation where it
-    is more complex than allowed: also for more than *max_payloads*, or one of more than *max_stanza_bytes*.
+    is more complex than allowed.
     """
     try:
         attributes, payloads = _take_apart(data)
@@ -124,16 +132,17 @@ def parse_body(data: bytes, *, max_payloads: int, max_stanza_bytes: int) -> Body
         raise BindingError(
             Condition.POLICY_VIOLATION if limit else Condition.BAD_REQUEST, str(error)
         ) from None
+    excess = None
     if len(payloads) > max_payloads:
-        raise BindingError(Condition.POLICY_VIOLATION, f"more than {max_payloads} payloads")
-    if len(data) > max_stanza_bytes and any(len(payload.data) > max_stanza_bytes for payload in payloads):
-        raise BindingError(Condition.POLICY_VIOLATION, f"a payload of more than {max_stanza_bytes} bytes")
+        excess = f"more than {max_payloads} payloads"
+    elif len(data) > max_stanza_bytes and any(len(payload.data) > max_stanza_bytes for payload in payloads):
+        excess = f"a payload of more than {max_stanza_bytes} bytes"
     rid = attributes.get("rid", "")
     # 14.1: a positive integer; written in the digits of XML Schema, nothing else.
     number = int(rid) if rid.isascii() and rid.isdigit() and len(rid) <= 16 else 0
     if not 0 < number <= RID_MAX:
         raise BindingError(Condition.BAD_REQUEST, "no valid rid")
-    return Body(number, attributes, payloads, sha256(data).digest())
+    return Body(number, attributes, payloads, sha256(data).digest(), excess)
 
 
 def _take_apart(data: bytes) -> tuple[dict[str, str], tuple[Element, ...]]:

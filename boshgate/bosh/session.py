@@ -131,6 +131,8 @@ class Session:
             if self.state is not SessionState.OPEN:
                 self.discarded += len(body.payloads)  # 13, 17.2: the stream is over
                 return
+            if body.excess is not None:
+                raise BindingError(Condition.POLICY_VIOLATION, body.excess)
             if (acks := self._responder.acks) is not None:
                 acks.receive(body, self._window.held[0].rid - 1, now)  # 9.2
             pause = grant_pause(body, self.policy) if "pause" in body.attributes else None
@@ -321,7 +323,8 @@ class Session:
         self.discarded += len(body.payloads)
         self._responder.refuse_all(self._window.live(), culprit, error.condition)
         self._condition = error.condition
-        self._drop(error.text)
+        # XEP-0198 section 5: nobody is to resume a stream, only to send the same again that is too large.
+        self._drop(error.text, clean=body.excess is not None)
 
     def _receive_stream_error(self, stream: Stream, error: Element, now: int) -> None:
         """XEP-0206 section 6: the client gets a copy, after the stanzas before it."""
@@ -391,11 +394,11 @@ class Session:
         self._responder.respond_to_all(self._window, first, others, now, self._condition)
         self.discarded += self._window.clear()
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, reason: str, *, clean: bool = False) -> None:
         """End the session at once and tell nobody."""
         self.state = SessionState.TERMINATED
         self._reason = reason
-        self._streams.drop()
+        self._streams.drop(clean=clean)
         self.discarded += self._window.clear()
         self._forget()
 

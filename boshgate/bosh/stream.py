@@ -128,12 +128,12 @@ class Stream:
             self.state = StreamState.CLOSING
             self._events.append(CloseStream(self.name, clean))
 
-    def drop(self) -> None:
+    def drop(self, *, clean: bool) -> None:
         """The client is gone: give back what waits for it (XEP-0206 section 7), then end it."""
         if self.outbox.portions and not self.is_over:
             waiting = tuple(payload for portion in self.outbox.portions for payload in portion)
             self._events.append(ReturnPayloads(self.name, waiting))
-        self.close(clean=False)
+        self.close(clean=clean)
 
     def __repr__(self) -> str:
         return f"<Stream {self.name} {self.state.value}{' throttled' if self.throttled else ''}>"

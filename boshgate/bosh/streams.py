@@ -120,10 +120,10 @@ class Streams:
         for stream in self.all.values():
             stream.close(clean=clean)
 
-    def drop(self) -> None:
+    def drop(self, *, clean: bool) -> None:
         """Close all: the client is gone."""
         for stream in self.all.values():
-            stream.drop()
+            stream.drop(clean=clean)
 
     # What goes to the client
 

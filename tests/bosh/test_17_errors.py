@@ -244,6 +244,17 @@ def test_terminal_conditions_keep_the_order_of_rids(wide: Chat) -> None:
     assert culprit.type == "terminate"
 
 
+@pytest.mark.rule("E7", "W13")
+def test_too_large_a_payload_ends_the_session_and_leaves_nothing_to_resume(chat: Chat) -> None:
+    held = chat.post()
+    culprit = chat.post(message("m1"), message("m2" * 5_000))
+    assert [held.condition, culprit.condition] == ["other-request", "policy-violation"]
+    assert chat.stanzas == []
+    assert chat.streams == [CloseStream("STREAM", clean=True)]
+    assert chat.ended is not None
+    assert chat.ended.discarded == 2
+
+
 def test_fatal_request_whose_connection_broke_still_ends_the_session(wide: Chat) -> None:
     wide.break_(wide.post(rid=102, pause="x"))
     assert wide.post(rid=101).end == ("terminate", "other-request")

@@ -22,7 +22,7 @@ from tests.web.front import (
     open_websocket,
     running,
 )
-from tests.web.lines import open_line
+from tests.web.lines import SessionEndedError, open_line
 
 LIMITS = "xmlns='urn:xmpp:stream-limits:0'"
 MECHANISMS = (
@@ -118,15 +118,16 @@ async def test_what_is_told_is_what_is_taken(
     largest = message(1, "x" * (10_000 - len(message(1, ""))))
     await line.says(largest)
     assert await peer.hears("</message>") == largest
-    larger = largest.replace("xx", "xxx", 1)
+    await peer.says("<enabled xmlns='urn:xmpp:sm:3' id='1' resume='true'/>")
+    await line.hears("<enabled ")
+    await line.says(largest.replace("xx", "xxx", 1))
     if transport == "websocket":
-        await line.says(larger)
         await line.hears("<stream:error ")
-        assert await peer.hears_rest() == END
     else:
-        chat = Chat(front)
-        await chat.create()
-        assert "condition='policy-violation'" in (await chat.post(larger)).text
+        for condition in ("other-request", "policy-violation"):
+            with pytest.raises(SessionEndedError, match=condition):
+                await line.hears("<")
+    assert await peer.hears_rest() == END, "or it would be resumed to send the same again"
 
 
 @pytest.mark.rule("F10")
