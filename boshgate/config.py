@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 import tomli_w
 from annotated_types import Ge, Le
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -151,6 +152,9 @@ class ServerTable(Table):
     """Networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed."""
     allowed_origins: tuple[str, ...] = ("*",)
     """Web origins that may use both transports, e.g. ``https://chat.example.org``; ``*`` allows all."""
+
+    former_domains: tuple[Annotated[str, AfterValidator(to_ascii)], ...] = ()
+    """Domains that are served here no longer: their clients are told ``host-gone``, not ``host-unknown``."""
 
     @field_validator("public_url")
     @classmethod
@@ -310,6 +314,8 @@ class Config(Table):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"domain {name!r} is listed twice")
+            if name in self.server.former_domains:
+                raise ValueError(f"domain {name!r} is served, and in server.former_domains")
         if self.bosh.path == self.websocket.path:
             raise ValueError("bosh.path and websocket.path are the same")
         return self

@@ -133,6 +133,11 @@ def test_the_effective_configuration_can_be_loaded_again(tmp_path: Path) -> None
             "[[domains]]\nname = 'a'\nbackends = ['tcp://h']\n[[domains]]\nname = 'A'\nbackends = ['tcp://h']\n",
             "configuration: domain 'a' is listed twice",
         ),
+        (
+            "[server]\nformer_domains = ['A']\n[[domains]]\nname = 'a'\nbackends = ['tcp://h']\n",
+            "configuration: domain 'a' is served, and in server.former_domains",
+        ),
+        ("[server]\nformer_domains = ['a@b']\n", "server.former_domains.0: 'a@b' is not a domain"),
         ("nonsense\n", "{file}: not TOML: "),
     ],
 )

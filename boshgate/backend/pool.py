@@ -28,6 +28,7 @@ class Backends:
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = config.limits
         self._connectors = {domain.name: Connector(domain, config.limits) for domain in config.domains}
+        self.former_domains = frozenset(config.server.former_domains)
         self._streams: set[BackendStream] = set()
         self._unauthenticated: set[BackendStream] = set()
         self._empty: asyncio.Future[None] | None = None

@@ -11,19 +11,22 @@ from boshgate.config import LimitsTable, to_ascii
 from boshgate.errors import BindingError
 
 
-def check_domain(backends: Backends, to: str | None) -> None:
-    """Check that *to* names a domain of *backends* (XEP-0124 sections 7.1, 16.3); ``route`` is ignored.
+def check_domain(backends: Backends, to: str | None) -> str:
+    """Return the domain of *backends* that *to* names, folded; both transports have the same conditions.
 
-    Raises BindingError improper-addressing or host-unknown (17.2).
+    Raises BindingError improper-addressing, host-gone or host-unknown (XEP-0124 17.2, RFC 6120 4.9.3.5 to 7).
     """
     if not to:
-        raise BindingError("improper-addressing", "the request names no domain in 'to'")
+        raise BindingError("improper-addressing", "no domain in 'to'")
     try:
-        served = backends.serves(to_ascii(to))
+        domain = to_ascii(to)
     except ValueError:
         raise BindingError("improper-addressing", "'to' is not a domain name") from None
-    if not served:
+    if domain in backends.former_domains:
+        raise BindingError("host-gone", "'to' is a domain that is served here no longer")
+    if not backends.serves(domain):
         raise BindingError("host-unknown", "'to' is not a domain that is served here")
+    return domain
 
 
 class Admission:

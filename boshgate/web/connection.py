@@ -20,10 +20,11 @@ from boshgate.backend.header import bare_jid
 from boshgate.backend.pool import Backends
 from boshgate.backend.stream import BackendStream
 from boshgate.bosh.screening import COMPRESS_FAILURE, LOCAL, STARTTLS_FAILURE, Local
-from boshgate.config import LimitsTable, to_ascii
-from boshgate.errors import AuthenticationTimeout, BackendError, QueueFull, XmlError
+from boshgate.config import LimitsTable
+from boshgate.errors import AuthenticationTimeout, BackendError, BindingError, QueueFull, XmlError
 from boshgate.logs import SessionLogger
 from boshgate.metrics import Metrics
+from boshgate.sessions.admission import check_domain
 from boshgate.web.writer import MessageWriter
 from boshgate.xmpp.framer import StreamHeader
 from boshgate.xmpp.frames import Open, close_frame, open_frame, parse_frame, stream_error_frame
@@ -207,25 +208,19 @@ class Connection:
 
     def _open_stream(self, frame: Open) -> None:
         self._client_from = frame.from_
-        if not frame.to:
-            self._fail("improper-addressing", "no 'to' in <open/>")  # RFC 6120 section 4.9.3.7
-            return
         try:
-            domain = to_ascii(frame.to)
-        except ValueError:
-            domain = ""
-        if not self._service.backends.serves(domain):
-            self._fail("host-unknown", "'to' is not a domain that is served here")  # 4.9.3.6
+            self._domain = check_domain(self._service.backends, frame.to)
+        except BindingError as error:
+            self._fail(error.condition, error.text)
             return
-        self._domain = domain
         if not is_xmpp_1(frame.version):
             self._fail("unsupported-version", "version is below 1.0")  # RFC 6120 section 4.9.3.25
             return
         self._state = State.OPENING
         self._cancel_timer()
-        self.log.info("stream to %s", domain)
+        self.log.info("stream to %s", self._domain)
         self._stream = self._service.backends.open_stream(
-            to=domain,
+            to=self._domain,
             from_=frame.from_,
             lang=frame.lang,
             handler=self,

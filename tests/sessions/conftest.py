@@ -76,6 +76,8 @@ class FakeStream:
 class FakeBackends:
     """Serves example.org."""
 
+    former_domains: frozenset[str] = frozenset()
+
     def __init__(self) -> None:
         self.streams: list[FakeStream] = []
 

@@ -229,6 +229,12 @@ async def test_a_byte_order_mark_is_tolerated(front: Front) -> None:
     assert "sid=" in (await front.post("\ufeff" + CREATE)).text
 
 
+@pytest.mark.rule("C2", "E2")
+async def test_a_domain_that_is_served_no_longer_is_gone(make_front: MakeFront) -> None:
+    front = await make_front(server={"former_domains": ("old.example",)})
+    assert (await front.post(CREATE.replace(DOMAIN, "Old.Example"))).text == terminal("host-gone")
+
+
 @pytest.mark.rule("C2")
 async def test_the_domain_is_folded(front: Front) -> None:
     assert "sid=" in (await front.post(CREATE.replace(DOMAIN, "Example.ORG"))).text

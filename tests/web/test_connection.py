@@ -104,12 +104,21 @@ async def test_frames_inherit_the_language_of_the_stream(make_front: MakeFront) 
         assert await talk.hears("<message") == "<message xmlns='jabber:client' xml:lang='fr'/>"
 
 
+@pytest.mark.rule("WS12")
+async def test_a_domain_that_is_served_no_longer_is_gone(make_front: MakeFront) -> None:
+    front = await make_front(server={"former_domains": ("old.example",)})
+    talk = Talk(await front.websocket())
+    await talk.says(OPEN.replace(DOMAIN, "Old.Example"))
+    await talk.hears("<open ")
+    await talk.hears_error("host-gone")
+
+
 @pytest.mark.rule("WS5", "WS9", "WS10", "WS12", "WS27")
 @pytest.mark.parametrize(
     ("first", "condition"),
     [
         (OPEN.replace(DOMAIN, "unknown.example"), "host-unknown"),  # HC20
-        (OPEN.replace(DOMAIN, "a@b"), "host-unknown"),
+        (OPEN.replace(DOMAIN, "a@b"), "improper-addressing"),
         (OPEN.replace(DOMAIN, ""), "improper-addressing"),
         (f"<open xmlns='{FRAMING}' version='1.0'/>", "improper-addressing"),
         (OPEN.replace("1.0", "0.9"), "unsupported-version"),
