@@ -30,6 +30,13 @@ SETTINGS: dict[str, tuple[dict[str, dict[str, Any]], set[str]]] = {
     ),
 }
 
+LONG_POLLING: tuple[dict[str, dict[str, Any]], set[str]] = (
+    {"bosh": {"polling": 5}},  # as Prosody, and the examples of the XEP
+    {name for name, check in CHECKS.items() if name.startswith("polling.") and check.login}
+    - {"polling.a_busy_client_is_not_overactive"},
+)
+"""What asks for more time than a check has."""
+
 
 @pytest.fixture(scope="module")
 def runs() -> Iterator[Runs]:
@@ -37,7 +44,7 @@ def runs() -> Iterator[Runs]:
     with pool() as executor:
         yield {
             name: executor.submit(with_settings, tables, sorted(checks))
-            for name, (tables, checks) in SETTINGS.items()
+            for name, (tables, checks) in (SETTINGS | {"long polling": LONG_POLLING}).items()
         }
 
 
@@ -46,3 +53,11 @@ def test_what_is_offered_holds(setting: str, runs: Runs) -> None:
     results = runs[setting].result()
     assert {seen.name for seen in results} == SETTINGS[setting][1]
     assert [seen for seen in results if seen.outcome is not Outcome.OK] == []
+
+
+def test_nobody_is_blamed_for_a_long_polling_interval(runs: Runs) -> None:
+    results = runs["long polling"].result()
+    assert {seen.name for seen in results} == LONG_POLLING[1]
+    assert {(seen.outcome, seen.reason) for seen in results} == {
+        (Outcome.NOT_OFFERED, "with polling='5' a login takes longer than a check may")
+    }
