@@ -325,7 +325,7 @@ def test_creation_attributes_on_later_requests_are_ignored(chat: Chat) -> None:
 # XEP-0206 section 5: restart
 
 
-@pytest.mark.rule("B2", "B3")
+@pytest.mark.rule("B2", "B3", "B12")
 @pytest.mark.parametrize("restart", ["true", "1"])
 def test_restart_after_sasl_success_opens_a_new_stream(chat: Chat, restart: str) -> None:
     answer = chat.post("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")

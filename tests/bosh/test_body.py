@@ -79,6 +79,7 @@ def test_any_way_to_write_an_empty_body_is_one(xml: str) -> None:
         f"<body rid='1' {HB}><message {JC}/>text</body>",
         f"<body rid='1' {HB}><message {JC}/>text<message {JC}/></body>",
         f"<body rid='1' {HB}>&#65;<message {JC}/></body>",
+        f"<body rid='1' {HB}>\u00a0</body>",  # white space for Python, not for XML
         f"<body rid='1' {HB}><![CDATA[text]]><message {JC}/></body>",
         f"<body rid='1' {HB}><message {JC}/>&#65;</body>",
         f"<body rid='1' {HB}><!-- comment --></body>",

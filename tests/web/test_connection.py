@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.backend.scripted import FEATURES, HEADER, Peer, header
+from tests.backend.scripted import FEATURES, HEADER, PATIENCE, Peer, header
 from tests.web.conftest import MakeFront
 from tests.web.front import (
     CLOSE,
@@ -171,7 +171,7 @@ async def test_close_before_open(front: Front, xmpp_server: XmppServer) -> None:
 @pytest.mark.rule("WS28")
 async def test_close_at_once_after_open_leaves_no_connection(make_front: MakeFront) -> None:
     async with XmppServer(negotiates=False) as server:
-        front = await make_front(server)
+        front = await make_front(server, limits={"connect_timeout": 2 * PATIENCE})
         talk = Talk(await front.websocket())
         await talk.says(OPEN, CLOSE)
         await talk.hears(CLOSE)

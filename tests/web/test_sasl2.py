@@ -110,7 +110,7 @@ async def test_success_in_pieces_and_features_after_a_while(alice: tuple[Line, P
     await line.hears("<stream:features ")
 
 
-@pytest.mark.rule("HC19", "WS18")
+@pytest.mark.rule("HC19", "WS18", "B6")
 async def test_a_restart_after_it_is_an_error(alice: tuple[Line, Peer]) -> None:
     line, peer = alice
     await authenticates(alice)
