@@ -77,6 +77,8 @@ class Bosh:
         self.ended = False
         self.jid = ""
         self.created: Answer | None = None
+        self.refusal: str | None = None
+        """The condition with which a session was refused."""
         self.received: list[Element] = []
         """Payloads of all responses that `ask`, `exchange` and `wait_for` have read."""
         self.adds: Callable[[], dict[str, str]] | None = None
@@ -112,6 +114,8 @@ class Bosh:
         if answer.body is not None and answer.body.get("sid") and not answer.is_terminate:
             self.sid = answer.get("sid")
             self.created = answer
+        elif answer.is_terminate:
+            self.refusal = answer.get("condition")
         return answer
 
     async def open(self, **attributes: str | None) -> Self:

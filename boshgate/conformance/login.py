@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from boshgate.conformance.check import Fails
-from boshgate.conformance.sasl import choose
+from boshgate.conformance.sasl import LoginRefused, choose
 from boshgate.conformance.target import Account
 from boshgate.conformance.xml import Element, escape, iq, tag, written
 from boshgate.namespaces import BIND, SASL
@@ -12,10 +12,6 @@ SESSION = "urn:ietf:params:xml:ns:xmpp-session"
 
 Exchange = Callable[[str, Callable[[Element], bool], str], Awaitable[Element]]
 """Sends one element and reads until the wanted one comes."""
-
-
-class LoginRefused(Fails):
-    """The server does not know the account, or has another password for it."""
 
 
 def is_sasl(element: Element) -> bool:

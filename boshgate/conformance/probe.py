@@ -2,22 +2,26 @@
 
 import asyncio
 import ssl
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from websockets.exceptions import InvalidStatus
 
-from boshgate.conformance.bosh import Bosh
+from boshgate.conformance.bosh import STREAM_ERROR, Bosh
 from boshgate.conformance.check import Fails, NotOffered, Transport
 from boshgate.conformance.kit import Kit
-from boshgate.conformance.login import LoginRefused
+from boshgate.conformance.sasl import LoginRefused
 from boshgate.conformance.target import Target
 from boshgate.conformance.websocket import Ws
 from boshgate.conformance.wire import Answer, Http
 from boshgate.conformance.xml import named, ping
-from boshgate.namespaces import HTTPBIND
+from boshgate.namespaces import HTTPBIND, STREAM_ERRORS
 
 MAX_SETTLE = 2.0
+
+NO_SERVER = ("host-unknown", "host-gone", "remote-connection-failed")
+"""Conditions that speak of the domain and of the server behind (XEP-0124 17.2, RFC 6120 4.9.3): the endpoint
+does what it should, and nothing else can be seen of it."""
 
 
 @dataclass(slots=True)
@@ -55,7 +59,14 @@ async def _probe_bosh(target: Target) -> float:
     body = f"<body xmlns='{HTTPBIND}' rid='1' sid='no-such-session'/>"
     async with Http(target.bosh_url, target.tls, target.patience) as http:
         _expect_bosh(await http.request(body))
-        return (await http.request(body)).seconds
+        seconds = (await http.request(body)).seconds
+    async with AsyncExitStack() as stack:
+        client = await Kit(target, stack).bosh()
+        with suppress(Fails):  # the checks will tell
+            await client.create()
+        if client.refusal in NO_SERVER:
+            raise Fails(_no_stream(target, client.refusal))
+    return seconds
 
 
 def _expect_bosh(answer: Answer) -> None:
@@ -82,7 +93,16 @@ async def _probe_websocket(target: Target) -> None:
                 to = response.headers.get("location", "nowhere")
                 raise Fails(f"redirects (HTTP {response.status_code}) to {to}: give that URL") from None
             raise Fails(f"not a WebSocket endpoint: HTTP {response.status_code} to the handshake") from None
-        ws.vanish()
+        with suppress(Fails):  # the checks will tell
+            await ws.open()
+        for error in (frame.element for frame in ws.frames if frame.name == STREAM_ERROR):
+            for condition in NO_SERVER:
+                if error.find(f"{{{STREAM_ERRORS}}}{condition}") is not None:
+                    raise Fails(_no_stream(target, condition))
+
+
+def _no_stream(target: Target, condition: str) -> str:
+    return f"no stream to {target.domain}: {condition} (is --domain right, and its server up?)"
 
 
 async def _probe_login(findings: Findings) -> None:

@@ -14,8 +14,15 @@ Conversation = Generator[str, str, None]
 SHA1_BYTES = 20
 
 
+class LoginRefused(Fails):
+    """The server does not know the account, has another password for it, or no mechanism for it."""
+
+
 def choose(offered: list[str], user: str | None, password: str) -> tuple[str, Conversation]:
-    """The mechanism to log in with, and its conversation; *user* None is an anonymous one. Raises Fails."""
+    """The mechanism to log in with, and its conversation; *user* None is an anonymous one.
+
+    Raises LoginRefused.
+    """
     if user is None:
         wanted = {"ANONYMOUS": anonymous()}
     else:
@@ -23,7 +30,7 @@ def choose(offered: list[str], user: str | None, password: str) -> tuple[str, Co
     for mechanism, conversation in wanted.items():
         if mechanism in offered:
             return mechanism, conversation
-    raise Fails(
+    raise LoginRefused(
         f"no mechanism to log in with among {' '.join(offered) or 'none'}: needs {' or '.join(wanted)}"
     )
 

@@ -17,7 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from boshgate.cli import app
-from boshgate.conformance import command
+from boshgate.conformance import command, login
+from boshgate.conformance.sasl import choose
 from boshgate.conformance.target import Target
 from tests.conformance_kit.front import examined
 from tests.support.certificates import Authority
@@ -247,6 +248,35 @@ async def test_a_wrong_password_is_a_usage_error() -> None:
     assert status == 2
     assert "boshgate: the login does not work: the server refuses the login" in errors
     assert "not-authorized" in errors
+
+
+async def test_a_login_that_the_server_does_not_offer_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with examined() as found:
+        monkeypatch.setattr(login, "choose", lambda _, *account: choose(["PLAIN"], *account))
+        status, output, errors = await examine(
+            "--bosh", str(found.bosh_url), "--domain", found.domain, "--anonymous"
+        )
+    assert status == 2
+    line = "no mechanism to log in with among PLAIN: needs ANONYMOUS"
+    assert errors == f"boshgate: the login does not work: {line}\n"
+    assert output == ""
+
+
+@pytest.mark.parametrize(
+    ("domain", "condition"),
+    [("nowhere.example", "host-unknown"), ("down.example", "remote-connection-failed")],
+)
+async def test_no_endpoint_is_blamed_for_a_domain_without_a_server(domain: str, condition: str) -> None:
+    async with examined() as found:
+        status, output, _ = await examine(
+            "--bosh", str(found.bosh_url), "--ws", str(found.ws_url), "--domain", domain
+        )
+    assert status == 1
+    for url in (found.bosh_url, found.ws_url):
+        assert f"not examined {url}: no stream to {domain}: {condition} (is --domain right" in output
+    assert " fails " not in output
 
 
 async def test_a_report_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ async def polling(kit: Kit, *, login: bool = False, **attributes: str | None) ->
 
 
 async def _log_in(kit: Kit, session: Bosh, interval: int) -> None:
-    """Log in while there is time for the check itself: no endpoint is to blame for the interval it asks for."""
+    """Log in while there is time for the check itself: nobody is to blame for the interval they ask for."""
     try:
         async with asyncio.timeout(CHECK_SECONDS - AFTER_LOGIN * (session.poll_interval + 1)):
             await kit.log_in(session)
