@@ -179,7 +179,10 @@ class Connection:
 
     def _receive_local(self, action: Local, element: Element) -> None:
         """What no server may get from a client is dealt with here (HC24)."""
-        if action is Local.COMPRESS:
+        if action in {Local.COMPRESS, Local.STARTTLS} and not self._open_sent:
+            # RFC 7395 section 3.4: our first word is <open/>, and the client cannot know the features yet.
+            self._fail("policy-violation", "negotiation before the features")
+        elif action is Local.COMPRESS:
             if self._writer.stalled:
                 # Answers to a client that does not read would be kept without limit.
                 self._fail("policy-violation", "more questions than answers were read")
