@@ -255,6 +255,16 @@ def test_too_large_a_payload_ends_the_session_and_leaves_nothing_to_resume(chat:
     assert chat.ended.discarded == 2
 
 
+@pytest.mark.rule("E17")
+def test_terminal_condition_of_a_rid_above_the_window_comes_last(wide: Chat) -> None:
+    wide.post(rid=101)
+    wide.post(message("m1"), rid=103)
+    wide.post(rid=110)
+    assert [(answer.rid, answer.condition) for answer in wide.log] == [
+        (101, "other-request"), (103, "other-request"), (110, "item-not-found"),
+    ]  # fmt: skip
+
+
 def test_fatal_request_whose_connection_broke_still_ends_the_session(wide: Chat) -> None:
     wide.break_(wide.post(rid=102, pause="x"))
     assert wide.post(rid=101).end == ("terminate", "other-request")
