@@ -95,9 +95,9 @@ async def _probe_websocket(target: Target) -> None:
             raise Fails(f"not a WebSocket endpoint: HTTP {response.status_code} to the handshake") from None
         with suppress(Fails):  # the checks will tell
             await ws.open()
-        for error in (frame.element for frame in ws.frames if frame.name == STREAM_ERROR):
+        for failure in (frame.element for frame in ws.frames if frame.name == STREAM_ERROR):
             for condition in NO_SERVER:
-                if error.find(f"{{{STREAM_ERRORS}}}{condition}") is not None:
+                if failure.find(f"{{{STREAM_ERRORS}}}{condition}") is not None:
                     raise Fails(_no_stream(target, condition))
 
 

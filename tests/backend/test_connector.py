@@ -448,6 +448,17 @@ async def test_a_refused_connection(open_stream: OpenStream) -> None:
 
 
 @pytest.mark.rule("N5")
+async def test_all_addresses_of_a_host_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        addresses = ["2001:db8::1", "192.0.2.1", "2001:db8::1"]
+        return [(0, 0, 0, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    assert await connector.resolve("xmpp.example", 5222) == ["2001:db8::1", "192.0.2.1"]
+    assert await connector.resolve("192.0.2.9", 5222) == ["192.0.2.9"]
+
+
+@pytest.mark.rule("N5")
 async def test_a_black_hole_costs_the_budget_and_no_more(open_stream: OpenStream) -> None:
     async def script(peer: Peer) -> None:
         await peer.ends_anyhow()

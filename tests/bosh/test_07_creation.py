@@ -148,6 +148,7 @@ def test_backend_lost_before_the_response_is_remote_connection_failed() -> None:
     assert chat.ended.condition == "remote-connection-failed"
 
 
+@pytest.mark.rule("S14")
 def test_server_that_only_says_goodbye_is_remote_connection_failed() -> None:
     chat = Chat()
     chat.server_opens()

@@ -35,8 +35,10 @@ def test_polls_in_time_are_answered_at_once(poller: Chat) -> None:
     assert poller.post().payloads == ["m1"]
 
 
-@pytest.mark.rule("O6")
-@pytest.mark.parametrize("attributes", [{"wait": 0}, {"hold": 0}, {"wait": 0, "hold": 0}])
+@pytest.mark.rule("O6", "O3", "C7")
+@pytest.mark.parametrize(
+    "attributes", [{"wait": 0, "hold": 1}, {"wait": 10, "hold": 0}, {"wait": 0, "hold": 0}]
+)
 def test_either_number_makes_it_a_polling_session(attributes: dict[str, int]) -> None:
     chat = begin(**attributes)
     chat.post()

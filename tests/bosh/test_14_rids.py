@@ -289,7 +289,7 @@ def test_payloads_wait_while_all_connections_are_broken(wide: Chat) -> None:
     assert third.payloads == ["m1"]
 
 
-@pytest.mark.rule("I1", "HC8")
+@pytest.mark.rule("I1", "P12", "HC8")
 def test_broken_connection_is_no_inactivity_before_its_time(chat: Chat) -> None:
     answer = chat.post(rid=101)
     chat.wait(20)

@@ -260,6 +260,7 @@ def test_nested_body_is_refused() -> None:
     assert condition(f"<body rid='1' {HB}><message {HB}><![CDATA[<]]></message></body>") == "bad-request"
 
 
+@pytest.mark.rule("W9")
 def test_other_elements_of_the_wrapper_namespace_are_mapped_by_inheritance_only() -> None:
     assert payloads("<foo/>")[0][0] == f"{{{CLIENT}}}foo"
     assert condition(f"<body rid='1' {HB}><foo {HB}/></body>") == "bad-request"

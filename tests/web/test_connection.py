@@ -232,6 +232,19 @@ async def test_a_restart_after_success_is_on_the_same_connection(
     assert xmpp_server.connections == 1
 
 
+@pytest.mark.rule("WS12", "WS17")
+async def test_an_error_of_a_restart_comes_after_its_open(conversation: tuple[Talk, Peer]) -> None:
+    talk, peer = conversation
+    await peer.says(SUCCESS)
+    await talk.hears("<success ")
+    await talk.says(OPEN)
+    await peer.hears_header()
+    peer.resets()
+    await talk.hears("<open ")
+    await talk.hears_error("remote-connection-failed")
+    assert await talk.leaves() == 1000
+
+
 @pytest.mark.rule("WS18")
 async def test_a_second_open_without_success_is_a_policy_violation(
     conversation: tuple[Talk, Peer],
