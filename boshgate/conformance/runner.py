@@ -7,7 +7,7 @@ it, was busy for a moment is no fault of an endpoint's.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 
 import httpx
@@ -98,10 +98,7 @@ class _Rounds:
 
     async def examine(self, check: Check) -> Result:
         """Try *check*, as often as needed."""
-        async with AsyncExitStack() as stack:
-            if check.login:
-                await stack.enter_async_context(self._logins)
-            await stack.enter_async_context(self._places)
+        async with self._login(check), self._places:
             result = await self._try(check, self._target)
         self._left -= 1
         if not self._left:
@@ -110,7 +107,7 @@ class _Rounds:
 
     async def _examine_again(self, check: Check, first: Result) -> Result:
         await self._all_tried.wait()
-        async with self._again:
+        async with self._login(check), self._again:
             result = await self._try(check, self._slow, first)
         if _is_meaningless(result):
             async with self._alone:
@@ -122,6 +119,10 @@ class _Rounds:
                 reason=f"this machine is too busy to tell; seen: {result.reason}",
             )
         return result if result.outcome is Outcome.FAILS else replace(result, failed_first=first.reason)
+
+    def _login(self, check: Check) -> AbstractAsyncContextManager[object]:
+        """A place among the logins, for a check that needs one."""
+        return self._logins if check.login else nullcontext()
 
     async def _try(self, check: Check, target: Target, known: Result | None = None) -> Result:
         left = self._deadline - time.monotonic()

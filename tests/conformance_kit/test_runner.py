@@ -102,6 +102,21 @@ def _after(*results: Exception | str, stall: float = 0.0) -> tuple[Check, list[f
     return check, paces
 
 
+async def test_there_are_no_more_logins_at_once_at_the_second_try_either() -> None:
+    running = most = 0
+
+    async def fails() -> str:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        raise Fails("always")
+
+    await run(NOWHERE, [replace(_check(fails), login=True)] * (runner.LOGINS * 3))
+    assert most == runner.LOGINS
+
+
 async def test_what_fails_once_is_tried_again_slowly() -> None:
     check, paces = _after(Fails("too slow"), "in time")
     seen: list[Result] = []
