@@ -183,6 +183,7 @@ class Session:
                 self._finish_closing(now)
             elif found.is_over:
                 self._end_stream(found, None, "", now)  # 16.5: by the client, who has heard enough
+                self._answer(now)
             else:
                 found.throttle(on=True)
 
@@ -334,6 +335,7 @@ class Session:
         else:
             stream.receive_error(error)
             self._end_stream(stream, Condition.REMOTE_STREAM_ERROR, "stream error from the server", now)
+            self._answer(now)
 
     def stream_closed(self, stream: str, condition: str | None, now: int) -> None:
         """The stream is over; None: the server closed it; else why, e.g. remote-connection-failed (17.2)."""
@@ -350,12 +352,12 @@ class Session:
         elif self.state is SessionState.OPEN and found.end is None:
             reason = "the stream was lost" if condition else "closed by the server"
             self._end_stream(found, None if asked_for else condition, reason, now)
+            self._answer(now)
 
     def _end_stream(self, stream: Stream, condition: str | None, reason: str, now: int) -> None:
         """16.6: *stream* is over, and the session goes on with the others; with the last one it is over."""
         if self._streams.others_open((stream,)):
             self._streams.end(stream, condition)
-            self._answer(now)
         else:
             self._end(self._streams.end_last(stream, condition), reason, now)
 

@@ -567,6 +567,13 @@ def test_stream_error_after_the_client_closed_the_stream_is_its_end(two: Chat) -
     assert two.session.undelivered == 1
 
 
+def test_starttls_in_a_pause_ends_its_stream_and_the_session_pauses(two: Chat) -> None:
+    pause = two.post(f"<starttls xmlns='{TLS}'/>", stream="STREAM2", pause=60)
+    assert pause.body == EMPTY, "10: a pause is answered without payloads"
+    two.wait(59)
+    assert told(two.post()) == ("STREAM2", "terminate", None, ["failure"])
+
+
 @pytest.mark.rule("M4", "M8")
 def test_stream_error_of_the_last_stream_goes_with_its_name_and_then_the_session_ends(two: Chat) -> None:
     two.post()
