@@ -38,6 +38,10 @@ LANG: Final = f"{{{XML}}}lang"
 _SIMPLE: Final = 4 * min(LIMITS.attributes, LIMITS.depth)
 """So short a document is below the limits: an attribute takes five bytes or more, an element four."""
 
+_SCOPE: Final = 1024
+"""Bytes of the wrapper's start tag with its declarations alone: each payload that needs one gets a copy, so
+that a request with a long one would grow by their number."""
+
 _ROOT: Final = f"{HTTPBIND}}}body"
 _CLIENT_BODY: Final = f"{{{CLIENT}}}body"
 _IN_HTTPBIND: Final = f"{{{HTTPBIND}}}"
@@ -239,8 +243,11 @@ def _cut(data: bytes) -> tuple[Element, ...]:
     root = _items(Cutter(None, limit=len(data) + 1), tag[0])[0]
     assert isinstance(root, Root), "the root comes first"
     meant = {prefix: CLIENT if uri == HTTPBIND else uri for prefix, uri in root.declarations.items()}
+    scope = scope_of(tag[1], meant)
+    if len(scope.prologue) > _SCOPE:
+        raise XmlError("policy-violation", f"namespace declarations of more than {_SCOPE} bytes")
     content = data[tag.end() : data.rindex(b"</")]
-    cut = _items(Cutter(scope_of(tag[1], meant), limit=len(data) + 1), content)
+    cut = _items(Cutter(scope, limit=len(data) + 1), content)
     return tuple(_in_client_namespace(item) for item in cut if isinstance(item, Element))
 
 

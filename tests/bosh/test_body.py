@@ -175,6 +175,16 @@ def test_each_payload_is_limited_and_not_what_is_around_it() -> None:
     assert parse(xml, max_stanza_bytes=limit - 1).excess == f"a payload of more than {limit - 1} bytes"
 
 
+@pytest.mark.rule("W13")
+def test_declarations_of_the_wrapper_are_limited_where_each_payload_would_get_them() -> None:
+    def xml(length: int, payload: str = "<a p:b=''/>") -> str:
+        return f"<body rid='1' {HB} xmlns:p='{'u' * length}'>{payload * 3}</body>"
+
+    assert len(parse(xml(900)).payloads) == 3
+    assert condition(xml(2_000)) == "policy-violation"
+    assert parse(xml(2_000, "")).payloads == (), "nobody gets them"
+
+
 # Payloads
 
 
