@@ -12,6 +12,9 @@ MINIMUM_BYTES: Final = 1024
 
 _LEVEL: Final = 5
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's wbits
+_MEMBERS: Final = 100
+"""RFC 1952 section 2.2: a gzip file has members. Each costs a copy of all that stand behind it."""
+
 _OURS: Final = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 """RFC 9110 section 8.4.1: names and what they mean; ``deflate`` is the zlib format."""
 
@@ -58,7 +61,7 @@ def decompress(data: bytes, coding: str, limit: int) -> bytes:
     Raises Inflated as soon as there are more than *limit* bytes, Corrupt if *data* is not so coded.
     """
     inflated = b""
-    while True:
+    for _ in range(_MEMBERS):
         inflater = zlib.decompressobj(_GZIP if coding == "gzip" else _wrapping(data))
         try:
             inflated += inflater.decompress(data, limit + 1 - len(inflated))
@@ -72,7 +75,8 @@ def decompress(data: bytes, coding: str, limit: int) -> bytes:
         if not data:
             return inflated
         if coding != "gzip" or inflated == b"":
-            raise Corrupt(f"something follows the {coding}")  # RFC 1952: gzip may have more members
+            raise Corrupt(f"something follows the {coding}")
+    raise Corrupt(f"{coding} in more than {_MEMBERS} members")
 
 
 def _wrapping(data: bytes) -> int:

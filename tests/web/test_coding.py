@@ -91,6 +91,7 @@ def test_decompression_up_to_the_limit(data: bytes, coding: str) -> None:
         (gzip.compress(TEXT)[:-1], "gzip"),
         (gzip.compress(TEXT) + b"more", "gzip"),
         (gzip.compress(b"") * 2, "gzip"),
+        (gzip.compress(b"x") * 200, "gzip"),  # each member costs a copy of all that follow
         (zlib.compress(TEXT) + b"more", "deflate"),
         (zlib.compress(TEXT)[:-1] + b"\0", "deflate"),
     ],
