@@ -121,7 +121,7 @@ class HttpProtocol(HttpToolsProtocol):
             data = _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + rest
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_since is not None and self._head_bytes > MAX_HEAD_BYTES:
+        if self._farewell is None and self._head_since is not None and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(431, f"The head of the request has more than {MAX_HEAD_BYTES} bytes.")  # RFC 6585 5
 
     def send_400_response(self, msg: str) -> None:

@@ -50,6 +50,19 @@ async def test_a_head_without_an_end_is_refused(front: Front, head: str) -> None
     await eventually(lambda: not front.server.server_state.connections)
 
 
+async def test_a_head_that_is_too_long_and_no_http_is_refused_once(
+    front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = "POST /http-bind HTTP/1.1\r\nX: x"
+    with caplog.at_level("INFO"):
+        raw = await connect(front, head, "x" * (MAX_HEAD_BYTES - 10), "x" * 20 + "\r\n\0")
+        assert (await raw.answer()).status == 400
+        assert await raw.rest() == b""
+    assert [record.getMessage()[:9] for record in caplog.records if record.name != "uvicorn.error"] == [
+        "refused a"
+    ]
+
+
 async def test_who_goes_on_sending_is_not_listened_to_for_ever(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
