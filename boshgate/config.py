@@ -37,6 +37,9 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 WRAPPER_BYTES = 1024
 """Room in a BOSH request for the ``<body/>`` around a stanza; clients need less than half of it."""
 
+_MAX_DOMAIN = 1023
+"""RFC 7622 section 3.2, in octets; what is longer is not kept in any session either."""
+
 DEFAULT_PORTS = {"tcp": 5222, "xmpp": 5222, "xmpps": 5223}
 
 
@@ -57,7 +60,7 @@ def to_ascii(domain: str) -> str:
     Raises ValueError where it is no domain name (RFC 6120 section 2.1, RFC 5890).
     """
     folded = domain.strip().rstrip(".").lower()
-    if not folded or any(char in folded for char in "@/:<>&'\" "):
+    if not folded or len(domain) > _MAX_DOMAIN or any(char in folded for char in "@/:<>&'\" "):
         raise ValueError(f"{domain!r} is not a domain name")
     if folded.isascii():
         return folded

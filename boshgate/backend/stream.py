@@ -15,7 +15,6 @@ from typing import Final
 from boshgate import namespaces as ns
 from boshgate.backend.connector import Connector
 from boshgate.backend.handler import StreamHandler, StreamOwner
-from boshgate.backend.header import bare_jid, language
 from boshgate.errors import (
     AuthenticationTimeout,
     BackendError,
@@ -26,6 +25,7 @@ from boshgate.errors import (
 )
 from boshgate.xmpp.features import show_features
 from boshgate.xmpp.framer import Framer, FramerEvent, StreamClosed, StreamFailed, StreamHeader, StreamOpened
+from boshgate.xmpp.header import bare_jid, language
 from boshgate.xmpp.negotiation import (
     STREAM_END,
     is_sasl_success,

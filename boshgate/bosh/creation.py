@@ -20,12 +20,10 @@ RESTARTLOGIC: Final = f"{{{XBOSH}}}restartlogic"
 """XEP-0206 section 4."""
 
 _VER: Final = re.compile(r"([0-9]{1,5})\.([0-9]{1,5})", re.ASCII)
-_LANG: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 _TCHARS: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE: Final = re.compile(
     rf'{_TCHARS}/{_TCHARS}(?: *; *{_TCHARS}=(?:{_TCHARS}|"[ !#-\[\]-~]*"))*'
 )  # RFC 9110 section 8.3.1, in one line and without quoted pairs
-_BARE_JID: Final = re.compile(r"""(?:[^\s"&'/:<>@]{1,1023}@)?[^\s"&'/:<>@]{1,1023}""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,6 @@ class Grant:
     """What the session works with until its end; times in seconds, as on the wire (7.2)."""
 
     to: str
-    from_: str | None
-    lang: str | None
     content: str
     ver: tuple[int, int] | None
     """None: the client sent none, which makes it a legacy client (17.1)."""
@@ -77,8 +73,6 @@ def grant_session(request: Body, policy: SessionPolicy) -> Grant:
     hold = min(1 if hold is None else hold, policy.max_hold)
     return Grant(
         to=request.to,
-        from_=_bare_jid(request.from_),
-        lang=_language(request.lang),
         content=_content(request.attributes.get("content")),
         ver=_version(request.attributes.get("ver")),
         wait=wait,
@@ -154,16 +148,3 @@ def _content(value: str | None) -> str:
     if len(value) > 128 or _MEDIA_TYPE.fullmatch(value) is None:
         raise BindingError(Condition.BAD_REQUEST, "content is no media type")
     return value
-
-
-def _language(value: str | None) -> str | None:
-    """Return *value* if it looks like a language tag (RFC 5646); what is none is of no use to anybody."""
-    return value if value is not None and _LANG.fullmatch(value) else None
-
-
-def _bare_jid(value: str | None) -> str | None:
-    """Return the bare JID of *value* (RFC 6120 section 4.7.1: streams are from these); None if it is none."""
-    if value is None:
-        return None
-    bare = value.partition("/")[0]
-    return bare if _BARE_JID.fullmatch(bare) else None

@@ -64,7 +64,7 @@ class Session:
         self._pause: int | None = None
         # 14.3: no repeat can be an exact copy of the creation request, which has no sid: any will do (None).
         creation = Request(request.rid, exchange, None, now + grant.wait_ms, None)
-        creation.opened = first = self._streams.open(grant.to, grant.from_, grant.lang)
+        creation.opened = first = self._streams.open(grant.to, request.from_, request.lang)
         first.announce = creation_attributes(sid, first.name, grant, policy)
         if self._responder.acks is not None:
             first.announce["ack"] = str(request.rid)  # 9.1

@@ -16,6 +16,7 @@ from boshgate.bosh.outbox import SASL_SUCCESS, STREAM_ERROR, Outbox
 from boshgate.bosh.screening import LOCAL, Screened, screen
 from boshgate.bosh.states import StreamState
 from boshgate.namespaces import XBOSH
+from boshgate.xmpp.header import bare_jid, language
 from boshgate.xmpp.xml import Element
 
 Address = tuple[str, str | None, str | None]
@@ -73,7 +74,8 @@ class Stream:
         self.restart_allowed = False
         self.state = StreamState.RESTARTING
         to, from_, lang = self._address
-        self._events.append(RestartStream(self.name, body.to or to, body.from_ or from_, body.lang or lang))
+        from_, lang = bare_jid(body.from_) or from_, language(body.lang) or lang
+        self._events.append(RestartStream(self.name, body.to or to, from_, lang))
 
     def forward(self, payloads: tuple[Element, ...]) -> Screened | None:
         """Send *payloads* (8); return what became of them if there are some that no server may get.

@@ -15,6 +15,7 @@ from boshgate.bosh.policy import SessionPolicy
 from boshgate.bosh.states import StreamState
 from boshgate.bosh.stream import Stream
 from boshgate.errors import BindingError
+from boshgate.xmpp.header import bare_jid, language
 from boshgate.xmpp.xml import Element
 
 Namer = Callable[[], str]
@@ -42,7 +43,8 @@ class Streams:
     def open(self, to: str, from_: str | None, lang: str | None) -> Stream:
         """7.1, 16.3: open a stream; one that is too many is over at once, as if it had failed (16.6)."""
         outbox = Outbox(self._policy.max_response_bytes)
-        stream = Stream(self._new_name(), (to, from_, lang), outbox, self.waiting, self._events)
+        address = (to, bare_jid(from_), language(lang))
+        stream = Stream(self._new_name(), address, outbox, self.waiting, self._events)
         if self.all:
             self.several = True
         # Those count too that are gone, but not reported yet: their number has to have a limit as well.

@@ -16,7 +16,6 @@ from typing import Final, Protocol
 
 from starlette.types import Receive, Send
 
-from boshgate.backend.header import bare_jid
 from boshgate.backend.pool import Backends
 from boshgate.backend.stream import BackendStream
 from boshgate.bosh.screening import COMPRESS_FAILURE, LOCAL, STARTTLS_FAILURE, Local
@@ -28,6 +27,7 @@ from boshgate.sessions.admission import check_domain
 from boshgate.web.writer import MessageWriter
 from boshgate.xmpp.framer import StreamHeader
 from boshgate.xmpp.frames import Open, close_frame, open_frame, parse_frame, stream_error_frame
+from boshgate.xmpp.header import bare_jid
 from boshgate.xmpp.negotiation import is_xmpp_1
 from boshgate.xmpp.xml import Element
 
@@ -204,13 +204,13 @@ class Connection:
         elif self._state is State.OPEN and self._stream is not None and self._stream.restart_allowed:
             self._state = State.OPENING
             self._open_sent = False
-            self._client_from = frame.from_
+            self._client_from = bare_jid(frame.from_)
             self._stream.restart(to=self._domain, lang=frame.lang, from_=frame.from_)
         elif self._state in {State.OPEN, State.OPENING}:
             self._fail("policy-violation", "<open/> without SASL success before it")
 
     def _open_stream(self, frame: Open) -> None:
-        self._client_from = frame.from_
+        self._client_from = bare_jid(frame.from_)
         try:
             self._domain = check_domain(self._service.backends, frame.to)
         except BindingError as error:
@@ -274,7 +274,7 @@ class Connection:
 
     def _send_open(self, header: StreamHeader) -> None:
         self._open_sent = True
-        self._send_text(open_frame(header, from_=self._domain, to=bare_jid(self._client_from)))
+        self._send_text(open_frame(header, from_=self._domain, to=self._client_from))
 
     def stream_received(self, elements: list[Element]) -> None:
         """Elements from the server: one message each (RFC 7395 section 3.3.3)."""

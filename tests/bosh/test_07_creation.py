@@ -273,7 +273,7 @@ def test_content_that_is_no_media_type_is_bad_request(content: str) -> None:
 @pytest.mark.parametrize(
     ("from_", "forwarded"),
     [("alice@example.com", "alice@example.com"), ("alice@example.com/web", "alice@example.com"),
-     ("alice@example.com/a/b@c", "alice@example.com"), ("example.com", "example.com"), ("", None),
+     ("alice@example.com/a/b@c", "alice@example.com"), ("example.com", None), ("", None),
      ("alice@", None), ("@example.com", None), ("a b@example.com", None), ("a&lt;b@example.com", None),
      ("a@b@c", None), ("a@b&quot;c", None)],
 )  # fmt: skip
@@ -392,6 +392,16 @@ def test_restart_before_success_is_bad_request(chat: Chat) -> None:
     assert chat.streams == [CloseStream("STREAM", clean=False)]
     assert chat.ended is not None
     assert chat.ended.discarded == 1
+
+
+@pytest.mark.rule("B5", "C3", "C9")
+def test_restart_says_nothing_that_is_no_jid_or_no_language() -> None:
+    chat = Chat(from_="alice@example.com/web", lang="en")
+    chat.open()
+    chat.server(SUCCESS)
+    chat.post()
+    chat.post(restart="true", from_="a b", lang="e n")
+    assert chat.streams[-1] == RestartStream("STREAM", "example.com", "alice@example.com", "en")
 
 
 @pytest.mark.rule("B5")

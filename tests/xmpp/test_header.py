@@ -2,7 +2,7 @@
 
 import pytest
 
-from boshgate.backend.header import bare_jid, language
+from boshgate.xmpp.header import bare_jid, language
 
 
 @pytest.mark.rule("C3")
