@@ -128,6 +128,16 @@ class HttpProtocol(HttpToolsProtocol):
         """The parser gave up: say where (RFC 9112 section 2.2)."""
         self._refuse(400, f"{msg} {sys.exception()}")
 
+    def handle_websocket_upgrade(self) -> None:
+        """Become a WebSocket, unless responses are owed: they come first (RFC 9112 section 9.3.2).
+
+        uvicorn would let go of them: nobody would tell their requests that the client is gone.
+        """
+        if self._is_serving:
+            self._refuse(400, "A WebSocket cannot begin where a response is owed.")
+        else:
+            super().handle_websocket_upgrade()
+
     def _refuse(self, status: int, text: str) -> None:
         """Give a response to what is no request, after those that are owed, and close the connection.
 

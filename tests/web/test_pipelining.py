@@ -92,6 +92,23 @@ async def test_answers_come_in_the_order_of_the_requests(
     assert protocol(front, raw)._turns is None
 
 
+async def test_a_websocket_behind_a_held_request_is_refused(
+    front: Front, chat: Chat, xmpp_server: XmppServer
+) -> None:
+    await chat.create()
+    raw = await front.raw()
+    await hold(front, chat, raw)
+    await raw.send(
+        "GET /xmpp-websocket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Protocol: xmpp\r\n\r\n"
+    )
+    await (await xmpp_server.accept()).says("<message id='a1'/>")
+    assert "id='a1'" in (await raw.answer()).body
+    assert (await raw.answer()).status == 400
+    assert await raw.rest() == b""
+
+
 async def test_a_client_that_hangs_up_loses_all_its_requests(
     front: Front, chat: Chat, xmpp_server: XmppServer
 ) -> None:
