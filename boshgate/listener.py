@@ -23,7 +23,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from boshgate.web import bosh
+from boshgate.web import closing
 
 MAX_HEAD_BYTES: Final = 64 << 10
 """Bytes of a request's head after its first segment; no browser sends a tenth of it."""
@@ -107,7 +107,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Wait for the first request."""
         super().connection_made(cast(asyncio.Transport, transport))
         self.flow = _Flow(self.transport, self.pipeline)
-        self._extensions: Any = {bosh.CLOSE: self.transport.close}
+        self._extensions: Any = {closing.CLOSE: self.transport.close}
         self._head_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
@@ -173,16 +173,12 @@ class HttpProtocol(HttpToolsProtocol):
         return b"\r\n".join([*lines, b"", body])
 
     def _leave(self) -> None:
-        """Nothing is owed any more: say what is to be said, and close.
-
-        Not at once: bytes that nobody reads would reset the connection, and the response may be lost with it
-        (RFC 9112 section 9.6).
-        """
+        """Nothing is owed any more: say what is to be said, and close, but not at once (RFC 9112 9.6)."""
         assert self._farewell is not None, "it was refused"
         if not self.transport.is_closing():
             self.transport.write(self._farewell)
             self.transport.write_eof()
-            self.loop.call_later(bosh.LINGER_SECONDS, self.transport.close)
+            self.loop.call_later(closing.LINGER_SECONDS, self.transport.close)
 
     @property
     def _is_serving(self) -> bool:

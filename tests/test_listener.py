@@ -66,7 +66,7 @@ async def test_a_head_that_is_too_long_and_no_http_is_refused_once(
 async def test_who_goes_on_sending_is_not_listened_to_for_ever(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boshgate.web.bosh.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("boshgate.web.closing.LINGER_SECONDS", 0.1)
     raw = await connect(front, NO_HTTP)
     assert (await raw.answer()).status == 400
     await raw.send(*[NO_HTTP] * 10)
@@ -213,7 +213,7 @@ async def test_a_body_that_breaks_after_its_answer_has_no_second_one(
     front: Front, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="boshgate.server")
-    monkeypatch.setattr("boshgate.web.bosh.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("boshgate.web.closing.LINGER_SECONDS", 0.1)
     broken = ["no length\r\n"] * 3
     raw = await connect(front, CHUNKED, f"100000\r\n{' ' * 0x100000}\r\n", *broken)
     assert (await raw.answer()).status == 413

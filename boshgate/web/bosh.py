@@ -19,6 +19,7 @@ from boshgate.errors import BindingError
 from boshgate.metrics import BOSH, Metrics
 from boshgate.sessions.runner import Exchange, Runner
 from boshgate.sessions.store import ACCEPT, Sessions
+from boshgate.web import closing
 from boshgate.web.client import client_of
 from boshgate.web.coding import (
     MINIMUM_BYTES,
@@ -35,9 +36,6 @@ from boshgate.web.eager import run_eagerly, run_within
 DEFAULT_CONTENT: Final = "text/xml; charset=utf-8"
 """XEP-0124 section 7.1: the Content-Type of every response unless the session asked for another."""
 
-LINGER_SECONDS: Final = 2.0
-"""How long the rest of a request that is too large is read, and thrown away, before the connection closes."""
-
 _FIXED_HEADERS: Final[Headers] = [
     # A response is for one request only; XEP-0124 is silent, some browsers were not.
     (b"cache-control", b"no-store"),
@@ -50,9 +48,6 @@ _FIXED_HEADERS: Final[Headers] = [
 
 _PRAGMA: Final[Headers] = [(b"pragma", b"no-cache")]
 """For caches of HTTP/1.0, which know no Cache-Control (RFC 9111 section 5.4)."""
-
-CLOSE: Final = "boshgate.close"
-"""An ASGI extension of our listener: a callable that closes the connection, for who gets no response."""
 
 logger = logging.getLogger("boshgate.bosh")
 
@@ -213,7 +208,7 @@ class BoshEndpoint:
         address = client_of(scope, self._trusted_proxies).address
         logger.info("refused a request from %s: clear text, in a session that began over TLS", address)
         self._metrics.refused.labels(BOSH, "clear-text").inc()
-        if (close := scope.get("extensions", {}).get(CLOSE)) is None:  # not under our listener
+        if (close := scope.get("extensions", {}).get(closing.CLOSE)) is None:  # not under our listener
             self._reply_last(exchange, 403, b"This session began over TLS\n", b"text/plain; charset=utf-8")
             return
         close()
@@ -286,14 +281,11 @@ class BoshEndpoint:
         exchange.reply(415, b"Unsupported coding\n", b"text/plain; charset=utf-8", extra=accept)
 
     async def _linger(self, exchange: HttpExchange, receive: Receive) -> None:
-        """Let a client that is still sending come to the answer (RFC 9112 section 9.6).
-
-        A connection that is closed with bytes unread is reset, and the answer may be lost with it.
-        """
+        """Let a client that is still sending come to the answer (RFC 9112 section 9.6)."""
         if exchange.remainder is not None:
             await exchange.remainder
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
+            async with asyncio.timeout(closing.LINGER_SECONDS):
                 while (await receive()).get("more_body", False):
                     pass
         await exchange.end()

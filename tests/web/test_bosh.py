@@ -337,7 +337,7 @@ async def test_a_client_that_goes_on_sending_too_much_is_not_cut_off(make_front:
 
 
 async def test_nor_is_it_listened_to_for_ever(make_front: MakeFront, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("boshgate.web.bosh.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("boshgate.web.closing.LINGER_SECONDS", 0.1)
     front = await make_front(limits={"max_body_bytes": 10_000})
     raw = await front.raw()
     await raw.send("POST /http-bind HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n")
