@@ -179,23 +179,23 @@ class Connection:
 
     def _receive_local(self, action: Local, element: Element) -> None:
         """What no server may get from a client is dealt with here (HC24)."""
-        if action in {Local.COMPRESS, Local.STARTTLS} and not self._open_sent:
-            # RFC 7395 section 3.4: our first word is <open/>, and the client cannot know the features yet.
-            self._fail("policy-violation", "negotiation before the features")
+        if action is Local.TERMINATE:
+            self._end_stream("stream error from the client")  # RFC 6120 section 4.9.1.1
+        elif action is Local.REFUSE:
+            self._fail("unsupported-stanza-type", f"a client may not send {element.name}")
+        elif not self._open_sent:
+            # RFC 7395 section 3.4: nothing comes before <open/>; and the client cannot know what is offered.
+            self._fail("not-authorized", f"{element.name} before <open/> was answered")
         elif action is Local.COMPRESS:
             if self._writer.stalled:
                 # Answers to a client that does not read would be kept without limit.
                 self._fail("policy-violation", "more questions than answers were read")
             else:
                 self._send_text(COMPRESS_FAILURE.data.decode())
-        elif action is Local.STARTTLS:
-            # RFC 7395 section 3.9; RFC 6120 section 5.4.2.2: failure, and the end of the stream.
+        else:
+            # STARTTLS: RFC 7395 section 3.9; RFC 6120 section 5.4.2.2: failure, and the end of the stream.
             self._send_text(STARTTLS_FAILURE.data.decode())
             self._end_stream("the client asked for STARTTLS")
-        elif action is Local.TERMINATE:
-            self._end_stream("stream error from the client")  # RFC 6120 section 4.9.1.1
-        else:
-            self._fail("unsupported-stanza-type", f"a client may not send {element.name}")
 
     def _receive_open(self, frame: Open) -> None:
         """RFC 7395 section 3.4 (the first), 3.7 (a restart)."""

@@ -202,6 +202,17 @@ async def test_what_is_sent_too_early_waits_for_the_stream(make_front: MakeFront
         assert await peer.hears("id='m2'><body>hello</body></message>") == message(1) + message(2)
 
 
+@pytest.mark.rule("WS10", "WS22")
+@pytest.mark.parametrize("namespace", ["urn:ietf:params:xml:ns:xmpp-tls", "http://jabber.org/protocol/compress"])
+async def test_what_ends_here_has_no_answer_before_open(make_front: MakeFront, namespace: str) -> None:
+    async with XmppServer(negotiates=False) as server:
+        talk = Talk(await (await make_front(server)).websocket())
+        name = "starttls" if namespace.endswith("tls") else "compress"
+        await talk.says(OPEN, f"<{name} xmlns='{namespace}'/>")
+        await talk.hears("<open ")
+        await talk.hears_error("not-authorized")
+
+
 async def test_too_much_too_early_is_a_policy_violation(make_front: MakeFront) -> None:
     async with XmppServer(negotiates=False) as server:
         front = await make_front(server, limits={"max_pending_bytes": 10_000, "max_stanza_bytes": 10_000})

@@ -202,24 +202,6 @@ async def test_hc24g_what_no_server_may_get(conversation: tuple[Talk, Peer]) -> 
     assert await peer.hears_rest() == message(1) + END
 
 
-@pytest.mark.rule("WS10", "WS12")
-@pytest.mark.parametrize(
-    "negotiation",
-    [
-        "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
-        "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>",
-    ],
-)
-async def test_nothing_is_answered_before_open(make_front: MakeFront, negotiation: str) -> None:
-    async with XmppServer(negotiates=False) as server:
-        front = await make_front(server)
-        talk = Talk(await front.websocket())
-        await talk.says(OPEN, negotiation)
-        await talk.hears("<open ")
-        await talk.hears_error("policy-violation")
-        assert await talk.leaves() == 1000
-
-
 @pytest.mark.rule("HC24")
 async def test_hc24g_stream_error_of_the_client_ends_its_stream(conversation: tuple[Talk, Peer]) -> None:
     talk, peer = conversation
