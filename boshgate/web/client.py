@@ -6,15 +6,19 @@ that is not a trusted proxy's is the client's. What stands further left was writ
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Headers = tuple[tuple[bytes, bytes], ...]
 
 _FORWARDED_PAIR = re.compile(r'(?<![A-Za-z])([A-Za-z]++)=(?:"((?:[^"\\]|\\.)*)"|([^";,\s]*))\s*(?:;|$)')
+_NAMES = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"})
+_MAX_REMEMBERED = 256
+"""Bytes of these headers; clients may send any."""
 _MAX_HOPS = 32
 _MAX_ADDRESS = 64
 """Characters; no address with a port has more."""
@@ -28,14 +32,23 @@ class Client:
     secure: bool
 
 
-def client_of(scope: Any, trusted: Sequence[Network]) -> Client:
-    """Tell the client of an ASGI *scope*; *trusted* are the networks of proxies (configuration)."""
+def client_of(scope: Any, trusted: tuple[Network, ...]) -> Client:
+    """Tell the client of an ASGI *scope*; *trusted* are the networks of proxies (configuration).
+
+    Cheap, for it is asked at each request of a session that began over TLS: the answer is remembered.
+    """
     host, _port = scope.get("client") or ("", 0)
     secure = scope.get("scheme") in {"https", "wss"}
+    headers = tuple([header for header in scope["headers"] if header[0] in _NAMES])
+    short = sum([len(value) for _, value in headers]) <= _MAX_REMEMBERED
+    return (_read if short else _read.__wrapped__)(host, secure, headers, trusted)
+
+
+@lru_cache(1024)
+def _read(host: str, secure: bool, headers: Headers, trusted: tuple[Network, ...]) -> Client:
     peer = _parse_address(host)
     if peer is None or not _is_trusted(peer, trusted):
         return Client(host, secure)
-    headers = scope["headers"]
     hops = _forwarded(headers) or _x_forwarded(headers)
     address: Address = peer
     for hop_address, hop_scheme in reversed(hops[-_MAX_HOPS:]):
@@ -73,12 +86,12 @@ def _parse_short_address(text: str) -> Address | None:
     return address
 
 
-def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+def _values(headers: Headers, name: bytes) -> list[str]:
     joined = b",".join(value for header, value in headers if header == name)
     return [part.strip() for part in joined.decode("latin-1").split(",")] if joined else []
 
 
-def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[Address | None, str | None]]:
+def _forwarded(headers: Headers) -> list[tuple[Address | None, str | None]]:
     """The hops of ``Forwarded`` (RFC 7239 section 4), leftmost first."""
     hops = []
     for element in _values(headers, b"forwarded"):
@@ -91,7 +104,7 @@ def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[Address | N
     return hops
 
 
-def _x_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[Address | None, str | None]]:
+def _x_forwarded(headers: Headers) -> list[tuple[Address | None, str | None]]:
     """The hops of ``X-Forwarded-For``, leftmost first; ``X-Forwarded-Proto`` belongs to the last of them."""
     addresses = [_parse_address(value) for value in _values(headers, b"x-forwarded-for")]
     schemes: list[str | None] = [value.lower() for value in _values(headers, b"x-forwarded-proto")]
