@@ -206,9 +206,8 @@ class HttpProtocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         self._head_since = None
-        if (
-            len(self.pipeline) == 1
-        ):  # uvicorn will serve it later; that nobody else waits means: `before` is served
+        if len(self.pipeline) == 1:
+            # uvicorn would serve it later; that nobody else waits means: `before` is being served.
             if self._turns is None:
                 self._turns = [before]
             self._serve_ahead()
