@@ -316,6 +316,8 @@ class Session:
         self._respond_before(request, now)  # with nothing of a stream that the client cannot know
         assert body.to is not None, "so it was recognised"
         request.opened = self._streams.open(body.to, body.from_, body.lang)
+        if request.opened.is_over:
+            self._respond_oldest(now)  # one too many
 
     # 17: errors, and other ends that the client did not ask for
 

@@ -144,10 +144,10 @@ class Streams:
         payloads = outbox.take() if heard else []
         if stream.throttled and outbox.size <= self._policy.low_water:
             stream.throttle(on=False)
-        if stream in waiting:
+        if heard and stream in waiting:
             waiting.remove(stream)
-        if outbox.portions:
-            waiting.append(stream)  # it had its turn, and comes last now
+            if outbox.portions:
+                waiting.append(stream)  # it had its turn, and comes last now
         if self.several or stream.announce is not None:
             return serialise_body(self._attributes(stream), payloads)
         return serialise_body({}, payloads)
@@ -165,7 +165,7 @@ class Streams:
         attributes = {"stream": stream.name} if self.several else {}
         attributes |= stream.announce or {}
         stream.announce = None
-        if stream.end is not None and not stream.outbox.portions:
+        if stream.end is not None and stream not in self.waiting:
             attributes |= stream.end
             if stream.state is StreamState.CLOSED:
                 self._forget(stream)

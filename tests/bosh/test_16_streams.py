@@ -218,7 +218,6 @@ def test_one_stream_too_many_is_refused_and_the_others_go_on() -> None:
     add(chat)
     chat.open_stream("STREAM2")
     refused = add(chat)
-    chat.post()
     assert told(refused) == ("STREAM3", "terminate", "policy-violation", [])
     assert [event.stream for event in chat.streams if isinstance(event, OpenStream)] == ["STREAM", "STREAM2"]
     chat.post(message("m1"), stream="STREAM2")
@@ -231,10 +230,11 @@ def test_lost_refusal_is_in_the_buffer() -> None:
     chat = Chat(replace(POLICY, max_streams=2))
     chat.open()
     add(chat)
-    refused = add(chat)
-    chat.break_(refused)
-    chat.post()
-    again = chat.post(rid=refused.rid, to="example.net", lang="en", version="1.0")
+    rid = chat.rid
+    early = chat.post(rid=rid + 2, to="example.net", lang="en", version="1.0")
+    chat.break_(early)
+    chat.post(rid=rid + 1)
+    again = chat.post(rid=early.rid, to="example.net", lang="en", version="1.0")
     assert told(again) == ("STREAM3", "terminate", "policy-violation", [])
 
 
@@ -565,6 +565,22 @@ def test_stream_error_after_the_client_closed_the_stream_is_its_end(two: Chat) -
     two.server(STREAM_ERROR, stream="STREAM2")
     assert told(answer) == ("STREAM2", "terminate", None, [])
     assert two.session.undelivered == 1
+
+
+def test_end_of_a_stream_is_told_to_who_listens_and_not_to_the_lost_request_that_opened_it(
+    chat: Chat,
+) -> None:
+    lost = add(chat)
+    chat.break_(lost)
+    chat.server_closes("remote-connection-failed", stream="STREAM2")
+    answer = chat.post(message("m1"))
+    assert told(answer) == ("STREAM2", "terminate", "remote-connection-failed", [])
+    assert told(chat.post(rid=lost.rid, to="example.net", lang="en", version="1.0")) == (
+        "STREAM2",
+        None,
+        None,
+        [],
+    )
 
 
 def test_starttls_in_a_pause_ends_its_stream_and_the_session_pauses(two: Chat) -> None:
