@@ -203,7 +203,9 @@ async def test_what_is_sent_too_early_waits_for_the_stream(make_front: MakeFront
 
 
 @pytest.mark.rule("WS10", "WS22")
-@pytest.mark.parametrize("namespace", ["urn:ietf:params:xml:ns:xmpp-tls", "http://jabber.org/protocol/compress"])
+@pytest.mark.parametrize(
+    "namespace", ["urn:ietf:params:xml:ns:xmpp-tls", "http://jabber.org/protocol/compress"]
+)
 async def test_what_ends_here_has_no_answer_before_open(make_front: MakeFront, namespace: str) -> None:
     async with XmppServer(negotiates=False) as server:
         talk = Talk(await (await make_front(server)).websocket())
