@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from boshgate.namespaces import COMPRESS_FEATURE, STREAM_LIMITS, TLS
-from boshgate.xmpp.cutter import Edit, Span, edit, element_spans
+from boshgate.xmpp.edits import Edit, Span, edit, element_spans
 from boshgate.xmpp.xml import TAG, Element, parse_document
 
 _HIDDEN: Final = frozenset({f"{{{TLS}}}starttls", f"{{{COMPRESS_FEATURE}}}compression"})

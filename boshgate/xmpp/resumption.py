@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from boshgate.namespaces import SASL2, SM2, SM3
-from boshgate.xmpp.cutter import Edit, edit, element_spans
+from boshgate.xmpp.edits import Edit, edit, element_spans
 from boshgate.xmpp.xml import TAG, Element, parse_document
 
 _ENABLED: Final = frozenset({f"{{{SM3}}}enabled", f"{{{SM2}}}enabled"})
