@@ -30,7 +30,6 @@ _MEDIA_TYPE: Final = re.compile(
 class Grant:
     """What the session works with until its end; times in seconds, as on the wire (7.2)."""
 
-    to: str
     content: str
     ver: tuple[int, int] | None
     """None: the client sent none, which makes it a legacy client (17.1)."""
@@ -72,7 +71,6 @@ def grant_session(request: Body, policy: SessionPolicy) -> Grant:
     hold = request.number("hold", 255)
     hold = min(1 if hold is None else hold, policy.max_hold)
     return Grant(
-        to=request.to,
         content=_content(request.attributes.get("content")),
         ver=_version(request.attributes.get("ver")),
         wait=wait,

@@ -64,7 +64,7 @@ class Session:
         self._pause: int | None = None
         # 14.3: no repeat can be an exact copy of the creation request, which has no sid: any will do (None).
         creation = Request(request.rid, exchange, None, now + grant.wait_ms, None)
-        creation.opened = first = self._streams.open(grant.to, request.from_, request.lang)
+        creation.opened = first = self._streams.open(request)
         first.announce = creation_attributes(sid, first.name, grant, policy)
         if self._responder.acks is not None:
             first.announce["ack"] = str(request.rid)  # 9.1
@@ -182,8 +182,7 @@ class Session:
             if self.state is SessionState.CLOSING:
                 self._finish_closing(now)
             elif found.is_over:
-                self._end_stream(found, None, "", now)  # 16.5: by the client, who has heard enough
-                self._answer(now)
+                self.stream_closed(stream, None, now)  # 16.5: by the client, who has heard enough
             else:
                 found.throttle(on=True)
 
@@ -314,8 +313,7 @@ class Session:
     def _open_another(self, request: Request, body: Body, now: int) -> None:
         """16.3: open another stream; the response to *request*, and to no other one, brings its name."""
         self._respond_before(request, now)  # with nothing of a stream that the client cannot know
-        assert body.to is not None, "so it was recognised"
-        request.opened = self._streams.open(body.to, body.from_, body.lang)
+        request.opened = self._streams.open(body)
         if request.opened.is_over:
             self._respond_oldest(now)  # one too many
 

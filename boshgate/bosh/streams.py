@@ -40,10 +40,11 @@ class Streams:
         self.several = False
         self.waiting: list[Stream] = []
 
-    def open(self, to: str, from_: str | None, lang: str | None) -> Stream:
+    def open(self, request: Body) -> Stream:
         """7.1, 16.3: open a stream; one that is too many is over at once, as if it had failed (16.6)."""
         outbox = Outbox(self._policy.max_response_bytes)
-        address = (to, bare_jid(from_), language(lang))
+        assert request.to is not None, "so it was recognised"
+        address = (request.to, bare_jid(request.from_), language(request.lang))
         stream = Stream(self._new_name(), address, outbox, self.waiting, self._events)
         if self.all:
             self.several = True

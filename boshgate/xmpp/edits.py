@@ -1,4 +1,4 @@
-"""Where the elements of a document stand, and what is put in place of some: all other bytes stay as they are."""
+"""Where the elements of a document stand, and what is put in place of some; all other bytes stay."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

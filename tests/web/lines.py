@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import httpx
 
-from boshgate.xmpp.cutter import element_spans
+from boshgate.xmpp.edits import element_spans
 from tests.backend.scripted import PATIENCE, Peer
 from tests.web.front import CLOSE, OPEN, Chat, Front, Talk, XmppServer, eventually
 

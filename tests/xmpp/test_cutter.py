@@ -7,17 +7,8 @@ import pytest
 
 from boshgate.errors import XmlError
 from boshgate.namespaces import CLIENT, HTTPBIND, STREAMS
-from boshgate.xmpp.cutter import (
-    STANDARD,
-    Cutter,
-    Edit,
-    Root,
-    cut_whole,
-    edit,
-    element_spans,
-    make_element,
-    scope_of,
-)
+from boshgate.xmpp.cutter import STANDARD, Cutter, Root, cut_whole, make_element, scope_of
+from boshgate.xmpp.edits import element_spans
 from boshgate.xmpp.xml import Element, Parser
 
 
@@ -190,32 +181,6 @@ def test_a_closed_cutter_is_no_work_for_the_garbage_collector() -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
-
-
-def test_elements_are_found_with_their_bytes() -> None:
-    data = b"<r xmlns='u' a='>'> <a b='/>'><a/></a\n><p:b xmlns:p='v'/>text<c></c></r>"
-    spans = element_spans(data)
-    assert [(span.name, span.level) for span in spans] == [
-        ("{u}a", 2),
-        ("{u}a", 1),
-        ("{v}b", 1),
-        ("{u}c", 1),
-        ("{u}r", 0),
-    ]
-    assert [data[span.begin : span.end] for span in spans] == [
-        b"<a/>",
-        b"<a b='/>'><a/></a\n>",
-        b"<p:b xmlns:p='v'/>",
-        b"<c></c>",
-        data,
-    ]
-
-
-def test_an_edit_leaves_all_other_bytes() -> None:
-    element = Element("a", b"<a>0123456789</a>")
-    assert edit(element, []) is element
-    edits = [Edit(3, 5, b""), Edit(6, 6, b"<b/>"), Edit(8, 9, b"x")]
-    assert edit(element, edits) == Element("a", b"<a>2<b/>34x6789</a>")
 
 
 class Recorder:
