@@ -202,7 +202,7 @@ async def test_what_is_sent_too_early_waits_for_the_stream(make_front: MakeFront
         assert await peer.hears("id='m2'><body>hello</body></message>") == message(1) + message(2)
 
 
-@pytest.mark.rule("WS10", "WS22")
+@pytest.mark.rule("WS10", "WS12", "WS22")
 @pytest.mark.parametrize(
     "namespace", ["urn:ietf:params:xml:ns:xmpp-tls", "http://jabber.org/protocol/compress"]
 )
