@@ -31,7 +31,7 @@ check: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_imports.py tests/test_readme.py
 	$(BIN)/python -m tests.compliance --check
-	$(BIN)/pytest -q $(PURE) --cov=boshgate.xmpp --cov=boshgate.bosh --cov-branch \
+	$(BIN)/pytest -q --numprocesses auto $(PURE) --cov=boshgate.xmpp --cov=boshgate.bosh --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 mutants: $(VENV)/.installed
