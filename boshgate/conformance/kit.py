@@ -5,8 +5,8 @@ from typing import Any
 
 from websockets.exceptions import InvalidStatus
 
-from boshgate.conformance.bosh import FEATURES, Bosh
-from boshgate.conformance.check import Fails, NotOffered
+from boshgate.conformance.bosh import FEATURES, Bosh, Pending
+from boshgate.conformance.check import Fails, NotOffered, expect
 from boshgate.conformance.login import authenticate, bind
 from boshgate.conformance.target import Account, Target
 from boshgate.conformance.websocket import Ws, shake_hands
@@ -51,6 +51,12 @@ class Kit:
     async def session(self, **attributes: str | None) -> Bosh:
         """A session that has not logged in; *attributes* are those of the creation request."""
         return await (await self.bosh()).open(**attributes)
+
+    async def hold(self, session: Bosh) -> Pending:
+        """An empty request of *session*, seen to be held."""
+        held = session.send()
+        expect(await held.is_held(self.settle * 2), f"not held: {await held.seen()}")
+        return held
 
     async def login(self, **attributes: str | None) -> Bosh:
         """A session that has logged in and bound a resource; nothing is outstanding."""

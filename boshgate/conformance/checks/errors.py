@@ -19,8 +19,7 @@ async def others_get_other_request(kit: Kit) -> str:
     """When one request ends the session, the others that wait are told other-request, none is left open."""
     session = await kit.session()
     await session.features()
-    held = session.send()
-    expect(await held.is_held(kit.settle * 2), f"not held: {await held.seen()}")
+    held = await kit.hold(session)
     fault = session.send(rid=session.rid + 50)
     answer = await fault.answer(PROMPT, "the request at fault")
     other = await held.answer(PROMPT, "the held request")

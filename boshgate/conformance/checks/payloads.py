@@ -89,8 +89,7 @@ async def data_goes_to_the_held_request_at_once(kit: Kit) -> str:
     """What the server sends later goes out at once on the request that is held."""
     session, peer = await kit.login(), await kit.login()
     await kit.echo(session)
-    held = session.send()
-    expect(await held.is_held(kit.settle * 2), f"not held: {await held.seen()}")
+    held = await kit.hold(session)
     peer.send(message(session.jid, "push"))
     answer = await held.answer(PROMPT)
     expect(any(named("push")(each) for each in answer.payloads), f"{answer}")
@@ -136,8 +135,7 @@ async def data_for_a_broken_connection_is_kept(kit: Kit) -> str:
     """When the connection of the held request breaks, what comes then is delivered when it is sent again."""
     session, peer = await kit.login(), await kit.login()
     await kit.echo(session)
-    held = session.send()
-    expect(await held.is_held(kit.settle * 2), f"not held: {await held.seen()}")
+    held = await kit.hold(session)
     await held.break_connection()
     await session.settle()
     peer.send(message(session.jid, "kept"))
@@ -154,8 +152,7 @@ async def a_later_request_takes_over_from_a_broken_one(kit: Kit) -> str:
     """When the connection of the held request broke, the next rid gets what is there, at once and once."""
     session, peer = await kit.login(), await kit.login()
     await kit.echo(session)
-    held = session.send()
-    expect(await held.is_held(kit.settle * 2), f"not held: {await held.seen()}")
+    held = await kit.hold(session)
     await held.break_connection()
     await session.settle()
     peer.send(message(session.jid, "over"))

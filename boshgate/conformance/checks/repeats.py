@@ -76,8 +76,7 @@ async def a_repeat_takes_over_from_a_held_request(kit: Kit) -> str:
     """Of two requests with one rid the older gets type='error' at once; the newer gets what comes."""
     session, peer = await kit.login(), await kit.login()
     await kit.echo(session)
-    held = session.send()
-    expect(await held.is_held(kit.settle * 2), f"not held: {await held.seen()}")
+    held = await kit.hold(session)
     again = session.resend(held.body, held.rid)
     older = await held.answer(PROMPT, "the older request")
     expect(older.is_error, f"the older request: {older}")

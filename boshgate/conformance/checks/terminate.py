@@ -28,8 +28,7 @@ async def the_oldest_request_is_told(kit: Kit) -> str:
     """With a request held, that one is answered with type='terminate', and the terminate request empty."""
     session = await kit.session()
     await session.features()
-    held = session.send()
-    expect(await held.is_held(kit.settle * 2), f"not held: {await held.seen()}")
+    held = await kit.hold(session)
     end = session.send(attributes=END)
     oldest, last = await held.answer(PROMPT * 2), await end.answer(PROMPT * 2)
     session.ended = True
