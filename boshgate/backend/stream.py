@@ -136,11 +136,10 @@ class BackendStream(asyncio.Protocol):
             else:
                 self._queue.append(data)
 
-    def restart(self, *, to: str | None, from_: str | None, lang: str | None) -> None:
+    def restart(self, *, from_: str | None, lang: str | None) -> None:
         """Send a new header on the same connection (RFC 6120 section 6.4.6, RFC 7395 section 3.7).
 
-        *to* is not put on the wire: a stream stays with the domain it was opened for. Raises ValueError
-        unless `restart_allowed`.
+        It is for the domain that the stream was opened for. Raises ValueError unless `restart_allowed`.
         """
         if self._state is not State.OPEN:
             return

@@ -40,10 +40,12 @@ class OpenStream:
 
 @dataclass(frozen=True, slots=True)
 class RestartStream:
-    """Send a new stream header over the same connection, no ``</stream:stream>`` (XEP-0206 section 5)."""
+    """Send a new stream header over the same connection, no ``</stream:stream>`` (XEP-0206 section 5).
+
+    It is for the domain that the stream was opened for: the connection was made, and trusted, for that one.
+    """
 
     stream: str
-    to: str
     from_: str | None
     lang: str | None
 

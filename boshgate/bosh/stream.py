@@ -70,12 +70,12 @@ class Stream:
         self.announce = {**(self.announce or {}), **told} or None
 
     def restart(self, body: Body) -> None:
-        """XEP-0206 section 5: a new stream over the same connection; ``to`` and ``xml:lang`` may be new."""
+        """XEP-0206 section 5: a new stream over the same connection; ``from`` and ``xml:lang`` may be new."""
         self.restart_allowed = False
         self.state = StreamState.RESTARTING
-        to, from_, lang = self._address
+        _, from_, lang = self._address
         from_, lang = bare_jid(body.from_) or from_, language(body.lang) or lang
-        self._events.append(RestartStream(self.name, body.to or to, from_, lang))
+        self._events.append(RestartStream(self.name, from_, lang))
 
     def forward(self, payloads: tuple[Element, ...]) -> Screened | None:
         """Send *payloads* (8); return what became of them if there are some that no server may get.

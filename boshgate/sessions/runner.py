@@ -203,8 +203,8 @@ class Runner:
         match event:
             case OpenStream():
                 self._open(event)
-            case RestartStream(stream, to, from_, lang):
-                self.streams[stream].backend.restart(to=to, from_=from_, lang=lang)
+            case RestartStream(stream, from_, lang):
+                self.streams[stream].backend.restart(from_=from_, lang=lang)
             case ReturnPayloads(stream, payloads):
                 self._return(stream, payloads)
             case CloseStream(stream, clean):

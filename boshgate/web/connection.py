@@ -205,7 +205,7 @@ class Connection:
             self._state = State.OPENING
             self._open_sent = False
             self._client_from = bare_jid(frame.from_)
-            self._stream.restart(to=self._domain, lang=frame.lang, from_=frame.from_)
+            self._stream.restart(lang=frame.lang, from_=frame.from_)
         elif self._state in {State.OPEN, State.OPENING}:
             self._fail("policy-violation", "<open/> without SASL success before it")
 

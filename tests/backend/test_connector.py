@@ -348,7 +348,7 @@ async def test_a_domain_is_written_with_u_labels_and_secured_with_a_labels(
         await client.opened()
         assert "PLAIN" in await client.received()
         assert "<success" in await client.received()
-        stream.restart(to=None, from_=None, lang=None)
+        stream.restart(from_=None, lang=None)
         stream.abort()
         await client.closed()
     assert names == ["xn--bcher-kva.example"]

@@ -389,7 +389,7 @@ def test_restart_is_for_the_stream_that_is_named(two: Chat) -> None:
     two.server(SUCCESS)
     two.server(SUCCESS, stream="STREAM2")
     two.post(restart="true", stream="STREAM2", lang="de")
-    assert two.streams == [RestartStream("STREAM2", "example.net", None, "de")]
+    assert two.streams == [RestartStream("STREAM2", None, "de")]
 
 
 @pytest.mark.rule("B5")
@@ -402,7 +402,7 @@ def test_restart_of_a_stream_without_success_ends_the_session(two: Chat) -> None
 def test_restart_without_a_stream_is_for_all_that_wait_for_it(two: Chat) -> None:
     two.server(SUCCESS, stream="STREAM2")
     two.post(restart="true")
-    assert two.streams == [RestartStream("STREAM2", "example.net", None, "en")]
+    assert two.streams == [RestartStream("STREAM2", None, "en")]
 
 
 # 16.5: closing a stream

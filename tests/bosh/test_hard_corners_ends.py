@@ -127,7 +127,7 @@ def test_hc19_sasl1_restart(chat: Chat) -> None:
     chat.server(SUCCESS)
     assert answer.payloads == ["success"]
     answer = chat.post(restart="1")
-    assert chat.streams == [RestartStream("STREAM", "example.com", None, None)]
+    assert chat.streams == [RestartStream("STREAM", None, None)]
     chat.server_opens()
     chat.server(FEATURES)
     assert answer.payloads == ["features"]

@@ -122,8 +122,7 @@ def test_a_restart_goes_to_the_stream(session: Session1) -> None:
     session.stream.handler.stream_received([SUCCESS])
     session.post()
     session.post(xmpp_restart="true")
-    to = {"to": "example.org", "from_": None, "lang": "de"}
-    assert session.stream.calls == [("restart", to)]
+    assert session.stream.calls == [("restart", {"from_": None, "lang": "de"})]
 
 
 def test_terminate_closes_the_stream(session: Session1) -> None:
